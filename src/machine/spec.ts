@@ -1,0 +1,183 @@
+import { z } from "zod";
+
+/**
+ * Machines are data: this is the whole description of one, validated strictly (unknown keys are errors).
+ * Latencies are cycles of the core clock unless a name says ns. Parameter names follow gem5.
+ */
+
+const count = (min: number, max: number) => z.int().min(min).max(max);
+const cycles = count(0, 10_000);
+const powerOfTwo = (min: number, max: number) =>
+  count(min, max).refine((n) => (n & (n - 1)) === 0, { error: "must be a power of two" });
+
+/** A crossbar between a level and the one below it. gem5: frontend_latency, forward_latency, response_latency, width. */
+export const busSchema = z.strictObject({
+  frontendLatency: cycles.default(1),
+  forwardLatency: cycles.default(0),
+  responseLatency: cycles.default(1),
+  /** Bytes a cycle; 64 moves a line in one cycle. */
+  width: powerOfTwo(1, 64).default(64),
+});
+
+/** A prefetcher attached to a cache: a plug-in's name and its parameters, which the plug-in validates. */
+export const prefetcherSchema = z.looseObject({ name: z.string() });
+
+/** One cache. gem5: size, assoc, tag_latency, data_latency, response_latency, mshrs, tgts_per_mshr, write_buffers. */
+export const cacheSchema = z.strictObject({
+  sizeKiB: z.number().positive().max(1 << 20),
+  ways: count(1, 64),
+  lineBytes: z.literal(64).default(64),
+  tagLatency: cycles,
+  dataLatency: cycles,
+  responseLatency: cycles,
+  mshrs: count(1, 1024),
+  targetsPerMshr: count(1, 1024),
+  writeBuffers: count(1, 1024),
+  /** Replacement policy, by name. */
+  replacement: z.string().default("lru"),
+  /** Entries of the queue that prefetchers fill. */
+  prefetchQueue: count(1, 4096).default(32),
+  /** MSHRs that prefetches leave free for demands. */
+  demandReservedMshrs: count(0, 1024).default(1),
+  /** Never misses on a line it has held before, whatever its size (the paper's perfect I-cache; L1I only). */
+  infinite: z.boolean().default(false),
+});
+
+/** A level below the L1s: private to each core or shared by all, with the bus that leads to it from above. */
+export const levelSchema = z.strictObject({
+  name: z.string().regex(/^[a-z][a-z0-9]*$/),
+  shared: z.boolean(),
+  bus: busSchema.prefault({}),
+  cache: cacheSchema,
+});
+
+export const tlbSchema = z.strictObject({
+  entries: count(1, 65536),
+  /** Ways; equal to entries: fully associative. */
+  ways: count(1, 65536),
+});
+
+export const branchPredictorSchema = z.strictObject({
+  /** "tournament", or "none": every taken branch redirects when it is executed. */
+  name: z.string().default("tournament"),
+  localEntries: powerOfTwo(2, 1 << 20).default(2048),
+  globalEntries: powerOfTwo(2, 1 << 20).default(8192),
+  choiceEntries: powerOfTwo(2, 1 << 20).default(8192),
+  btbEntries: powerOfTwo(2, 1 << 20).default(4096),
+  btbTagBits: count(1, 30).default(16),
+  rasEntries: count(1, 1024).default(16),
+  indirectSets: powerOfTwo(1, 1 << 16).default(256),
+  indirectWays: count(1, 16).default(2),
+  indirectTagBits: count(1, 30).default(16),
+});
+
+const fuSchema = (opLatency: number, issueLatency = 1, number = 1) =>
+  z
+    .strictObject({
+      count: count(1, 16).default(number),
+      opLatency: count(1, 1000).default(opLatency),
+      issueLatency: count(1, 1000).default(issueLatency),
+    })
+    .prefault({});
+
+/** The in-order pipeline; defaults are gem5's MinorCPU. */
+export const pipelineSchema = z.strictObject({
+  fetch1ToFetch2Delay: count(1, 32).default(1),
+  fetch2ToDecodeDelay: count(1, 32).default(1),
+  decodeToExecuteDelay: count(1, 32).default(1),
+  /** Cycles from a branch's outcome (or Fetch2's prediction) to Fetch1. */
+  branchFeedbackDelay: count(1, 32).default(1),
+  fetchLimit: count(1, 16).default(1),
+  /** Lines. */
+  fetch2InputBuffer: count(1, 64).default(2),
+  decodeInputBuffer: count(1, 64).default(3),
+  executeInputBuffer: count(1, 64).default(7),
+  decodeWidth: count(1, 16).default(2),
+  executeIssueLimit: count(1, 16).default(2),
+  executeCommitLimit: count(1, 16).default(2),
+  executeMemoryIssueLimit: count(1, 16).default(1),
+  executeMemoryCommitLimit: count(1, 16).default(1),
+  maxAccessesInMemory: count(1, 64).default(2),
+  lsqRequestsQueue: count(1, 64).default(1),
+  lsqTransfersQueue: count(1, 64).default(2),
+  lsqStoreBuffer: count(1, 64).default(5),
+  storesPerCycle: count(1, 64).default(2),
+  fu: z
+    .strictObject({
+      intAlu: fuSchema(3, 1, 2),
+      intMul: fuSchema(3),
+      intDiv: fuSchema(9, 9),
+      floatSimd: fuSchema(6),
+      predicate: fuSchema(3),
+      mem: fuSchema(1),
+      misc: fuSchema(1),
+    })
+    .prefault({}),
+  memExtraAssumedLatency: cycles.default(2),
+});
+
+export const coreSchema = z.strictObject({
+  /** "pipeline" (in-order, two-wide) or "timing" (one access outstanding, nothing overlapped). */
+  model: z.enum(["pipeline", "timing"]).default("pipeline"),
+  pipeline: pipelineSchema.prefault({}),
+  /** Bytes that the timing model fetches at a time. */
+  timingFetchBytes: powerOfTwo(1, 64).default(8),
+  branchPredictor: branchPredictorSchema.prefault({}),
+  itlb: tlbSchema,
+  dtlb: tlbSchema,
+  /** Where page-table reads enter the memory system: "memory" (uncached) or a level's name. */
+  walker: z.string().default("memory"),
+});
+
+export const memorySchema = z.strictObject({
+  model: z.literal("simple"),
+  sizeMiB: count(16, 1 << 20).default(2048),
+  latencyNs: z.number().positive().max(10_000).default(30),
+  bandwidthGiBs: z.number().positive().max(10_000).default(12.8),
+});
+
+/** Jukebox (ISCA 2022). */
+export const jukeboxSchema = z.strictObject({
+  /** Level it works at. */
+  level: z.string(),
+  regionBytes: powerOfTwo(64, 8192).default(1024),
+  crrbEntries: count(1, 4096).default(16),
+  /** Metadata store of each half (record, replay); 0 = none. */
+  metadataBytes: count(0, 1 << 26).default(16384),
+  /** Bits of a region pointer in an entry. */
+  regionPointerBits: count(1, 64).default(38),
+  /** Prefetched lines that may be unused before the replay waits; -1: no limit, the paper's Jukebox. */
+  replayDistance: count(-1, 1 << 20).default(-1),
+  /** Metadata lines that may be on their way to the replayer. */
+  metadataReadsInFlight: count(1, 64).default(2),
+  /** Replay starts when the function is first scheduled in an invocation, or when the invocation begins. */
+  start: z.enum(["scheduled", "invocation"]).default("scheduled"),
+});
+
+export const machineSchema = z
+  .strictObject({
+    name: z.string(),
+    description: z.string(),
+    clockGHz: z.number().positive().max(100),
+    cores: count(1, 16),
+    core: coreSchema,
+    l1i: cacheSchema,
+    l1d: cacheSchema,
+    /** From the L1s down. */
+    levels: z.array(levelSchema).min(1).max(4),
+    memoryBus: busSchema.prefault({ frontendLatency: 3, forwardLatency: 4, responseLatency: 2 }),
+    memory: memorySchema,
+    jukebox: jukeboxSchema.optional(),
+  });
+
+export type MachineSpec = z.output<typeof machineSchema>;
+export type MachineInput = z.input<typeof machineSchema>;
+export type CacheSpec = z.output<typeof cacheSchema>;
+export type LevelSpec = z.output<typeof levelSchema>;
+export type BusSpec = z.output<typeof busSchema>;
+export type TlbSpec = z.output<typeof tlbSchema>;
+export type CoreSpec = z.output<typeof coreSchema>;
+export type PipelineSpec = z.output<typeof pipelineSchema>;
+export type BranchPredictorSpec = z.output<typeof branchPredictorSchema>;
+export type MemorySpec = z.output<typeof memorySchema>;
+export type JukeboxSpec = z.output<typeof jukeboxSchema>;
