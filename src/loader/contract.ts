@@ -245,6 +245,12 @@ export interface CoreSummary {
   blockExecutions: number;
   instructions: number;
   invocations: readonly InvocationSpan[];
+  /**
+   * Positions of this core that IdleEnd events of other cores name as the source of their wake-up
+   * (their operand b where a = this core): ascending, distinct. Kept in the index by the writer, so that
+   * a simulator knows where to take the time without reading ahead.
+   */
+  wakePositions: readonly number[];
 }
 
 /** An open trace. */

@@ -1,0 +1,242 @@
+import { Decoder, DecoderOptions, Instruction, InstructionInfoFactory } from "iced-x86";
+import { InputError } from "../../errors.js";
+import { type BlockTable, type PageTable, SlotFlag, SlotKind } from "../contract.js";
+import { type Cracked, crack } from "./crack.js";
+import {
+  BranchKind,
+  COUNT_WORDS,
+  type DecodedTable,
+  LOAD,
+  NEWLINE,
+  OFFSET_SHIFT,
+  PAGE2,
+  REP,
+  ROW_WORDS,
+  SIZE_SHIFT,
+  SPLIT,
+  STORE,
+  UOPS_MASK,
+} from "./rows.js";
+
+/** An instruction of more micro-ops than this is not an x86 instruction. */
+const MAX_UOPS = UOPS_MASK;
+
+/** Decodes every static instruction of a trace once. Throws InputError at bytes that are no instruction. */
+export function decodeBlocks(blocks: BlockTable, pages: PageTable): DecodedTable {
+  return new TableBuilder(blocks, pages).build();
+}
+
+/** Virtual address of a block's first byte, 48 bits. */
+function addressOf(blocks: BlockTable, pages: PageTable, block: number): number {
+  return pages.vpn[blocks.page[block]] * 4096 + blocks.offset[block];
+}
+
+/** Growing int32 buffer. */
+class Words {
+  data = new Int32Array(1 << 14);
+  length = 0;
+  reserve(count: number): void {
+    if (this.length + count <= this.data.length) return;
+    const larger = new Int32Array(Math.max(this.data.length * 2, this.length + count));
+    larger.set(this.data.subarray(0, this.length));
+    this.data = larger;
+  }
+}
+
+class TableBuilder {
+  private readonly rows = new Words();
+  private readonly cache = new Map<string, Cracked>();
+  private readonly factory = new InstructionInfoFactory();
+  private readonly instruction = new Instruction();
+  private readonly rowStart: Int32Array;
+  private readonly instrInfo: Uint16Array;
+  private readonly instrLength: Uint8Array;
+  private readonly branch: Uint8Array;
+  private readonly start: Float64Array;
+  private readonly end: Float64Array;
+  private readonly lastPc: Float64Array;
+  private readonly target: Float64Array;
+  private readonly firstLine: Uint8Array;
+  private readonly lines: Uint8Array;
+  private readonly lastLine: Int32Array;
+  private readonly uops: Int32Array;
+  private readonly counts: Int32Array;
+
+  constructor(
+    private readonly blocks: BlockTable,
+    private readonly pages: PageTable,
+  ) {
+    const count = blocks.count;
+    const instructions = blocks.instrStart[count];
+    this.rowStart = new Int32Array(count + 1);
+    this.instrInfo = new Uint16Array(instructions);
+    this.instrLength = new Uint8Array(instructions);
+    this.branch = new Uint8Array(count);
+    this.start = new Float64Array(count);
+    this.end = new Float64Array(count);
+    this.lastPc = new Float64Array(count);
+    this.target = new Float64Array(count).fill(-1);
+    this.firstLine = new Uint8Array(count);
+    this.lines = new Uint8Array(count);
+    this.lastLine = new Int32Array(count);
+    this.uops = new Int32Array(count);
+    this.counts = new Int32Array(count * COUNT_WORDS);
+  }
+
+  build(): DecodedTable {
+    try {
+      for (let block = 0; block < this.blocks.count; block++) this.block(block);
+    } finally {
+      this.instruction.free();
+      this.factory.free();
+    }
+    this.rowStart[this.blocks.count] = this.rows.length;
+    return {
+      rows: this.rows.data.slice(0, this.rows.length),
+      rowStart: this.rowStart,
+      instrInfo: this.instrInfo,
+      instrLength: this.instrLength,
+      instrStart: this.blocks.instrStart,
+      branch: this.branch,
+      start: this.start,
+      end: this.end,
+      lastPc: this.lastPc,
+      target: this.target,
+      page: this.blocks.page,
+      page2: this.blocks.page2,
+      firstLine: this.firstLine,
+      lines: this.lines,
+      lastLine: this.lastLine,
+      uops: this.uops,
+      counts: this.counts,
+      distinct: this.cache.size,
+    };
+  }
+
+  private block(block: number): void {
+    const { blocks, pages } = this;
+    const first = blocks.instrStart[block];
+    const last = blocks.instrStart[block + 1];
+    const address = addressOf(blocks, pages, block);
+    this.rowStart[block] = this.rows.length;
+    this.start[block] = address;
+    this.counts[block * COUNT_WORDS] = last - first;
+    if (pages.kernel[blocks.page[block]]) this.counts[block * COUNT_WORDS + 1] = last - first;
+    const base = blocks.offset[block];
+    let offset = base;
+    let line = offset >> 6;
+    let slot = blocks.slotStart[block];
+    const slotEnd = blocks.slotStart[block + 1];
+    this.firstLine[block] = line;
+    let cracked: Cracked | undefined;
+    for (let i = first; i < last; i++) {
+      const from = slot;
+      while (slot < slotEnd && blocks.slotInstr[slot] === i - first) slot++;
+      cracked = this.cracked(block, i, from, slot);
+      const length = blocks.byteStart[i + 1] - blocks.byteStart[i];
+      const endLine = (offset + length - 1) >> 6;
+      this.instrLength[i] = length;
+      this.instrInfo[i] = cracked.uops.length | (endLine > line ? NEWLINE : 0);
+      this.lastPc[block] = address + offset - base;
+      this.place(block, cracked, offset, from, slot);
+      line = endLine;
+      offset += length;
+    }
+    this.end[block] = address + offset - base;
+    const lastByte = Math.max(base, offset - 1);
+    this.lines[block] = (lastByte >> 6) - (base >> 6) + 1;
+    const page = lastByte >= 4096 ? blocks.page2[block] : blocks.page[block];
+    if (page < 0)
+      throw new InputError(`block ${block} at ${hex(address)}: it runs past its page, and no second page is given`);
+    this.lastLine[block] = (page << 6) | ((lastByte >> 6) & 63);
+    if (cracked === undefined) throw new InputError(`block ${block} at ${hex(address)} has no instruction`);
+    this.branch[block] = cracked.branch;
+    const kind = cracked.branch;
+    if (kind === BranchKind.Conditional || kind === BranchKind.DirectJump || kind === BranchKind.DirectCall) {
+      // Canonical addresses are compared in 48 bits.
+      this.target[block] = modulo48(this.end[block] + cracked.displacement);
+    }
+  }
+
+  private place(block: number, cracked: Cracked, offset: number, from: number, to: number): void {
+    const { blocks, rows } = this;
+    rows.reserve(cracked.uops.length * ROW_WORDS);
+    // Accesses take the slots in order, whatever order the micro-ops were made in.
+    let next = from;
+    for (const uop of cracked.uops) {
+      let word0 = uop.word0 | ((offset & 4095) << OFFSET_SHIFT) | (offset > 4095 ? PAGE2 : 0);
+      let word2 = uop.destinations;
+      let slot = -1;
+      if (word0 & REP) {
+        slot = from;
+        word2 |= blocks.slotKind[slot] << 16;
+      } else if (word0 & (LOAD | STORE)) {
+        slot = next++;
+        while (next < to && blocks.slotFlags[next] & SlotFlag.Split) next++;
+        const load = blocks.slotKind[slot] === SlotKind.Load;
+        word0 = (word0 & ~(LOAD | STORE)) | (load ? LOAD : STORE);
+        this.counts[block * COUNT_WORDS + (load ? 2 : 3)]++;
+      }
+      if (slot >= 0) {
+        word0 |= blocks.slotSize[slot] << SIZE_SHIFT;
+        if (slot + 1 < to && blocks.slotFlags[slot + 1] & SlotFlag.Split) word0 |= SPLIT;
+      }
+      rows.data[rows.length++] = word0;
+      rows.data[rows.length++] = uop.sources;
+      rows.data[rows.length++] = word2;
+      this.uops[block]++;
+    }
+  }
+
+  /** The micro-ops of instruction `i`, whose slots are [from, to). Instructions of the same bytes and slots share them. */
+  private cracked(block: number, i: number, from: number, to: number): Cracked {
+    const { blocks } = this;
+    const bytes = blocks.bytes.subarray(blocks.byteStart[i], blocks.byteStart[i + 1]);
+    let key = "";
+    for (const byte of bytes) key += String.fromCharCode(byte);
+    let loads = 0;
+    let stores = 0;
+    let rep = false;
+    for (let slot = from; slot < to; slot++) {
+      if (blocks.slotFlags[slot] & SlotFlag.Split) continue;
+      if (blocks.slotKind[slot] === SlotKind.Load) loads++;
+      else if (blocks.slotKind[slot] === SlotKind.Store) stores++;
+      else rep = true;
+    }
+    key += String.fromCharCode(256 + loads, 256 + stores, rep ? 1 : 0);
+    const known = this.cache.get(key);
+    if (known !== undefined) return known;
+    const fresh = this.decodeOne(block, i, bytes, loads, stores, rep);
+    this.cache.set(key, fresh);
+    return fresh;
+  }
+
+  private decodeOne(
+    block: number,
+    i: number,
+    bytes: Uint8Array,
+    loads: number,
+    stores: number,
+    rep: boolean,
+  ): Cracked {
+    const { blocks, pages, instruction } = this;
+    const decoder = new Decoder(64, bytes, DecoderOptions.None);
+    decoder.decodeOut(instruction);
+    decoder.free();
+    if (instruction.isInvalid || instruction.length !== bytes.length) {
+      const at = addressOf(blocks, pages, block) + blocks.byteStart[i] - blocks.byteStart[blocks.instrStart[block]];
+      throw new InputError(
+        `block ${block}, instruction at ${hex(at)}: the bytes ${Buffer.from(bytes).toString("hex")} are not one x86-64 instruction`,
+      );
+    }
+    const info = this.factory.info(instruction);
+    const cracked = crack(instruction, info, loads, stores, rep);
+    info.free();
+    if (cracked.uops.length > MAX_UOPS) throw new Error(`${cracked.uops.length} micro-ops in one instruction`);
+    return cracked;
+  }
+}
+
+const modulo48 = (address: number): number => ((address % 2 ** 48) + 2 ** 48) % 2 ** 48;
+
+const hex = (address: number): string => `0x${address.toString(16)}`;

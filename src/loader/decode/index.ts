@@ -1,0 +1,2 @@
+export { decodeBlocks } from "./decode.js";
+export * from "./rows.js";

@@ -1,0 +1,34 @@
+import type { Trace } from "./contract.js";
+
+/** What `scan` saw: a measure of the work, and of whether two readings saw the same. */
+export interface ScanResult {
+  instructions: number;
+  /** Block executions. */
+  blocks: number;
+  addresses: number;
+  /** Sum over all block ids and addresses, modulo 2^32: keeps the reading from being optimised away. */
+  sum: number;
+}
+
+/** Reads one core's whole stream and does next to nothing with it: the speed of reading. */
+export function scan(trace: Trace, core: number): ScanResult {
+  const stream = trace.stream(core);
+  const { instrStart } = trace.blocks;
+  let instructions = 0;
+  let blocks = 0;
+  let addressCount = 0;
+  let sum = 0;
+  while (stream.next()) {
+    const { blocks: ids, blockCount, addresses } = stream;
+    const count = stream.addressCount;
+    for (let i = 0; i < blockCount; i++) {
+      const id = ids[i];
+      instructions += instrStart[id + 1] - instrStart[id];
+      sum = (sum + id) | 0;
+    }
+    for (let i = 0; i < count; i++) sum = (sum + addresses[i]) | 0;
+    blocks += blockCount;
+    addressCount += count;
+  }
+  return { instructions, blocks, addresses: addressCount, sum };
+}
