@@ -24,7 +24,10 @@ export const prefetcherSchema = z.looseObject({ name: z.string() });
 
 /** One cache. gem5: size, assoc, tag_latency, data_latency, response_latency, mshrs, tgts_per_mshr, write_buffers. */
 export const cacheSchema = z.strictObject({
-  sizeKiB: z.number().positive().max(1 << 20),
+  sizeKiB: z
+    .number()
+    .positive()
+    .max(1 << 20),
   ways: count(1, 64),
   lineBytes: z.literal(64).default(64),
   tagLatency: cycles,
@@ -154,21 +157,20 @@ export const jukeboxSchema = z.strictObject({
   start: z.enum(["scheduled", "invocation"]).default("scheduled"),
 });
 
-export const machineSchema = z
-  .strictObject({
-    name: z.string(),
-    description: z.string(),
-    clockGHz: z.number().positive().max(100),
-    cores: count(1, 16),
-    core: coreSchema,
-    l1i: cacheSchema,
-    l1d: cacheSchema,
-    /** From the L1s down. */
-    levels: z.array(levelSchema).min(1).max(4),
-    memoryBus: busSchema.prefault({ frontendLatency: 3, forwardLatency: 4, responseLatency: 2 }),
-    memory: memorySchema,
-    jukebox: jukeboxSchema.optional(),
-  });
+export const machineSchema = z.strictObject({
+  name: z.string(),
+  description: z.string(),
+  clockGHz: z.number().positive().max(100),
+  cores: count(1, 16),
+  core: coreSchema,
+  l1i: cacheSchema,
+  l1d: cacheSchema,
+  /** From the L1s down. */
+  levels: z.array(levelSchema).min(1).max(4),
+  memoryBus: busSchema.prefault({ frontendLatency: 3, forwardLatency: 4, responseLatency: 2 }),
+  memory: memorySchema,
+  jukebox: jukeboxSchema.optional(),
+});
 
 export type MachineSpec = z.output<typeof machineSchema>;
 export type MachineInput = z.input<typeof machineSchema>;

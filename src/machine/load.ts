@@ -1,0 +1,186 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { z } from "zod";
+import { InputError, nearest, suggestion } from "../errors.js";
+import { type MachineSpec, machineSchema } from "./spec.js";
+
+const MACHINES = fileURLToPath(new URL("../../machines/", import.meta.url));
+
+/** Names of the machines that come with the package, sorted. */
+export function machineNames(): string[] {
+  return readdirSync(MACHINES)
+    .filter((f) => f.endsWith(".json"))
+    .map((f) => basename(f, ".json"))
+    .sort();
+}
+
+/** A change to a machine's description: `levels.0.cache.sizeKiB` = 256. */
+export interface Override {
+  path: string;
+  value: unknown;
+}
+
+/** Parses `key.path=value`; the value is JSON, or else a string. */
+export function parseOverride(text: string): Override {
+  const at = text.indexOf("=");
+  if (at <= 0)
+    throw new InputError(`--set ${text}: expected key.path=value, for example levels.0.cache.sizeKiB=256`);
+  const raw = text.slice(at + 1);
+  let value: unknown = raw;
+  try {
+    value = JSON.parse(raw);
+  } catch {
+    // a bare word is a string
+  }
+  return { path: text.slice(0, at), value };
+}
+
+/**
+ * Loads a machine by name (`simple`) or from a JSON file (anything with a slash or ending in .json).
+ * Throws InputError naming the file and the key.
+ */
+export function loadMachine(nameOrPath: string, overrides: readonly Override[] = []): MachineSpec {
+  const isPath = nameOrPath.includes("/") || nameOrPath.endsWith(".json");
+  if (!isPath && !machineNames().includes(nameOrPath)) {
+    throw new InputError(`unknown machine "${nameOrPath}".${suggestion(nameOrPath, machineNames())}`);
+  }
+  const file = isPath ? nameOrPath : join(MACHINES, `${nameOrPath}.json`);
+  const label = isPath ? nameOrPath : `machine ${nameOrPath}`;
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new InputError(`${label}: cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"})`);
+  }
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch (error) {
+    throw new InputError(`${label}: not JSON: ${(error as Error).message}${place(text, error as Error)}`);
+  }
+  for (const override of overrides) applyOverride(data, override, label);
+  return parseMachine(data, label);
+}
+
+/** Validates a machine description. Throws InputError with the first key that is wrong. */
+export function parseMachine(data: unknown, label: string): MachineSpec {
+  const result = machineSchema.safeParse(data);
+  if (!result.success) throw new InputError(`${label}: ${explain(result.error.issues[0], data)}`);
+  const spec = result.data;
+  crossCheck(spec, label);
+  return spec;
+}
+
+function crossCheck(spec: MachineSpec, label: string): void {
+  const names = spec.levels.map((l) => l.name);
+  const fail = (text: string) => {
+    throw new InputError(`${label}: ${text}`);
+  };
+  names.forEach((name, i) => {
+    if (name === "l1i" || name === "l1d" || name === "memory") fail(`levels[${i}].name: "${name}" is taken`);
+    if (names.indexOf(name) !== i) fail(`levels[${i}].name: "${name}" is used twice`);
+    if (i > 0 && spec.levels[i - 1].shared && !spec.levels[i].shared)
+      fail(`levels[${i}].shared: a private level cannot lie below a shared one`);
+    if (spec.levels[i].cache.infinite) fail(`levels[${i}].cache.infinite: only the l1i can be infinite`);
+  });
+  if (!spec.levels[names.length - 1].shared && spec.cores > 1)
+    fail(
+      `levels[${names.length - 1}].shared: the last level of a machine with ${spec.cores} cores must be shared`,
+    );
+  if (spec.l1d.infinite) fail("l1d.infinite: only the l1i can be infinite");
+  if (spec.core.walker !== "memory" && !names.includes(spec.core.walker))
+    fail(`core.walker: no level "${spec.core.walker}".${suggestion(spec.core.walker, ["memory", ...names])}`);
+  if (spec.jukebox !== undefined && !names.includes(spec.jukebox.level))
+    fail(`jukebox.level: no level "${spec.jukebox.level}".${suggestion(spec.jukebox.level, names)}`);
+  for (const which of ["itlb", "dtlb"] as const) {
+    const tlb = spec.core[which];
+    const sets = tlb.entries / tlb.ways;
+    if (!Number.isInteger(sets) || (sets & (sets - 1)) !== 0)
+      fail(`core.${which}: entries / ways must be a power of two, got ${tlb.entries} / ${tlb.ways}`);
+  }
+}
+
+function explain(issue: z.core.$ZodIssue, data: unknown): string {
+  const path = pathText(issue.path);
+  if (issue.code === "unrecognized_keys") {
+    const key = issue.keys[0];
+    const where = path === "" ? key : `${path}.${key}`;
+    return `${where}: unknown key.${suggestion(key, knownKeys(issue.path))}`;
+  }
+  const got = valueAt(data, issue.path);
+  const shown = got === undefined ? "nothing" : JSON.stringify(got);
+  return `${path || "top level"}: ${issue.message}; got ${shown.length > 60 ? `${shown.slice(0, 57)}...` : shown}`;
+}
+
+function pathText(path: readonly PropertyKey[]): string {
+  return path.reduce<string>(
+    (text, key) =>
+      typeof key === "number" ? `${text}[${key}]` : text === "" ? String(key) : `${text}.${String(key)}`,
+    "",
+  );
+}
+
+function valueAt(data: unknown, path: readonly PropertyKey[]): unknown {
+  let at = data;
+  for (const key of path) {
+    if (at === null || typeof at !== "object") return undefined;
+    at = (at as Record<PropertyKey, unknown>)[key];
+  }
+  return at;
+}
+
+/** Keys that the schema knows at a path, for the nearest right word. */
+function knownKeys(path: readonly PropertyKey[]): string[] {
+  let schema: unknown = machineSchema;
+  for (const key of path) schema = step(unwrap(schema), key);
+  const object = unwrap(schema) as { shape?: Record<string, unknown> };
+  return Object.keys(object.shape ?? {});
+}
+
+function unwrap(schema: unknown): unknown {
+  let at = schema as { def?: { innerType?: unknown } };
+  while (at?.def?.innerType !== undefined) at = at.def.innerType as typeof at;
+  return at;
+}
+
+function step(schema: unknown, key: PropertyKey): unknown {
+  const s = schema as { shape?: Record<PropertyKey, unknown>; def?: { element?: unknown } };
+  return typeof key === "number" ? s.def?.element : s.shape?.[key];
+}
+
+function applyOverride(data: unknown, override: Override, label: string): void {
+  const keys = override.path.split(".").flatMap((part) => part.replaceAll(/\[(\d+)\]/g, ".$1").split("."));
+  let at = data as Record<string, unknown>;
+  for (const [i, key] of keys.entries()) {
+    if (at === null || typeof at !== "object") {
+      throw new InputError(`${label}: --set ${override.path}: ${keys.slice(0, i).join(".")} has no keys`);
+    }
+    if (Array.isArray(at) && !(Number(key) < at.length)) {
+      throw new InputError(
+        `${label}: --set ${override.path}: ${keys.slice(0, i).join(".")} has ${at.length} entries`,
+      );
+    }
+    if (i === keys.length - 1) at[key] = override.value;
+    else {
+      if (at[key] === undefined) {
+        const known = knownKeys(keys.slice(0, i).map((k) => (/^\d+$/.test(k) ? Number(k) : k)));
+        if (!known.includes(key)) {
+          const near = nearest(key, known);
+          throw new InputError(
+            `${label}: --set ${override.path}: unknown key "${key}".${near ? ` Did you mean "${near}"?` : suggestion(key, known)}`,
+          );
+        }
+        at[key] = {};
+      }
+      at = at[key] as Record<string, unknown>;
+    }
+  }
+}
+
+function place(text: string, error: Error): string {
+  const match = /position (\d+)/.exec(error.message);
+  if (!match || /line \d+/.test(error.message)) return "";
+  const before = text.slice(0, Number(match[1])).split("\n");
+  return ` (line ${before.length}, column ${before[before.length - 1].length + 1})`;
+}
