@@ -105,7 +105,14 @@ export interface Prefetcher {
   nextAction: number;
   act(now: number): void;
   /** `ready`: cycle at which the line is there. */
-  demand(requester: Requester, line: number, virtualLine: number, outcome: Outcome, now: number, ready: number): void;
+  demand(
+    requester: Requester,
+    line: number,
+    virtualLine: number,
+    outcome: Outcome,
+    now: number,
+    ready: number,
+  ): void;
   /** A line that this prefetcher brought leaves the cache without having been demanded. */
   evictedUnused(line: number, now: number): void;
   /** An invocation of function instance `instance` begins (is scheduled) or ends on this core. */

@@ -35,7 +35,8 @@ export class CounterSheet {
   /** Throws when the path is taken already or `values` does not fit `defs`. */
   add(group: CounterGroup): void {
     if (this.base.has(group.path)) throw new Error(`counters of "${group.path}" added twice`);
-    if (group.defs.length !== group.values.length) throw new Error(`counters of "${group.path}": length differs`);
+    if (group.defs.length !== group.values.length)
+      throw new Error(`counters of "${group.path}": length differs`);
     this.base.set(group.path, this.size);
     group.defs.forEach((def, i) => {
       const name = `${group.path}.${def.name}`;
@@ -64,6 +65,15 @@ export class CounterSheet {
     const slot = this.index.get(name);
     if (slot === undefined) throw new Error(`no counter "${name}"`);
     return slot;
+  }
+
+  /** Reads one counter's present value, time and again. Throws on an unknown name. */
+  reader(name: string): () => number {
+    for (const { path, defs, values } of this.groups) {
+      const at = defs.findIndex((def) => `${path}.${def.name}` === name);
+      if (at >= 0) return () => values[at];
+    }
+    throw new Error(`no counter "${name}"`);
   }
 
   snapshot(): Snapshot {

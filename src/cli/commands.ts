@@ -1,0 +1,117 @@
+import type { CommandSpec } from "./args.js";
+
+/** The commands, in the order in which the help shows them. Their code is loaded when they run. */
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: "start",
+    arguments: "",
+    summary:
+      "Simulate the trace that comes with muswarm on the machines simple and skylake-like, and explain the tables",
+    words: [0, 0],
+    options: {
+      jobs: { kind: "integer", describe: "Runs at a time; default: one a processor" },
+    },
+    examples: [["npm start", "the same, in a source checkout; sets itself up first"]],
+    load: async () => (await import("./start.js")).start,
+  },
+  {
+    name: "sim",
+    arguments: "<trace..>",
+    summary:
+      "Simulate traces under several protocols: one screen for each trace and machine, and a results folder",
+    words: [1, Number.POSITIVE_INFINITY],
+    needs: "a trace file",
+    options: {
+      machine: {
+        kind: "text",
+        repeat: true,
+        describe: "Machine: a name (muswarm machines) or a JSON file; default simple",
+      },
+      protocol: {
+        kind: "text",
+        repeat: true,
+        describe: "Protocol: reference, lukewarm, jukebox, jukebox-paced, perfect; default all of them",
+      },
+      "core-model": {
+        kind: "text",
+        choices: ["pipeline", "timing"],
+        describe: "pipeline: in-order, two wide; timing: one access at a time, nothing overlapped",
+      },
+      set: {
+        kind: "text",
+        repeat: true,
+        describe: "Change one key of every machine: key.path=value, e.g. levels.0.cache.sizeKiB=256",
+      },
+      "replay-distance": {
+        kind: "integer",
+        min: 0,
+        describe: "Prefetched lines that may stand unused before the replay of jukebox-paced waits",
+      },
+      "per-invocation": { kind: "flag", describe: "Also show each measured invocation" },
+      out: { kind: "text", describe: "Results folder; default results/<trace>-<machine>" },
+      "no-out": { kind: "flag", describe: "Write no results folder" },
+      force: { kind: "flag", describe: "Replace a results folder that exists" },
+      seed: { kind: "integer", describe: "Seed of everything random in the machine; default 1" },
+      jobs: { kind: "integer", describe: "Runs at a time, each on a thread; default: one a processor" },
+    },
+    examples: [
+      ["muswarm sim fib.trace", "all protocols on the machine simple"],
+      ["muswarm sim fib.trace --machine simple --machine skylake-like", "two machines"],
+      ["muswarm sim fib.trace --protocol lukewarm --protocol jukebox --no-out", "two protocols, no folder"],
+      [
+        "muswarm sim fib.trace --set levels.0.cache.sizeKiB=2048 --set levels.0.cache.ways=16",
+        "a larger LLC",
+      ],
+      ["muswarm sim fib.trace --json > fib.json", "numbers for a script"],
+    ],
+    load: async () => (await import("./sim.js")).sim,
+  },
+  {
+    name: "trace info",
+    arguments: "<file>",
+    summary:
+      "Show what a trace holds: function, machine it was captured on, invocations, instructions, footprint",
+    words: [1, 1],
+    needs: "a trace file",
+    options: {},
+    examples: [["muswarm trace info fib.trace", ""]],
+    load: async () => (await import("./trace.js")).info,
+  },
+  {
+    name: "capture",
+    arguments: "[function]",
+    summary: "Capture a trace of a containerised function in a real guest kernel, or list the functions",
+    words: [0, 1],
+    options: {
+      list: { kind: "flag", describe: "List the functions that can be captured" },
+      output: { kind: "text", short: "o", describe: "Trace file to write" },
+      warm: { kind: "integer", describe: "Invocations before recording begins" },
+      "recorded-warm": {
+        kind: "integer",
+        describe: "Recorded invocations that only warm up the simulated machine",
+      },
+      invocations: { kind: "integer", min: 1, describe: "Recorded invocations that are measured" },
+      runtime: { kind: "text", describe: "Container runtime of the guest" },
+      "work-dir": { kind: "text", describe: "Folder for images and raw recordings; kept between captures" },
+    },
+    examples: [
+      ["muswarm capture --list", ""],
+      ["muswarm capture fibonacci-go -o fib.trace --invocations 5", "a new trace"],
+    ],
+    load: async () => (await import("./capture.js")).captureCommand,
+  },
+  {
+    name: "machines",
+    arguments: "[name]",
+    summary: "List the machines, or print one in full, every default filled in",
+    words: [0, 1],
+    options: {
+      set: { kind: "text", repeat: true, describe: "Change one key: key.path=value" },
+    },
+    examples: [
+      ["muswarm machines", ""],
+      ["muswarm machines simple > my.json", "a description to change and give to sim --machine my.json"],
+    ],
+    load: async () => (await import("./machines.js")).machines,
+  },
+];

@@ -1,0 +1,186 @@
+import type { MachineSpec } from "../machine/spec.js";
+import type { CounterDef, CounterGroup } from "../stats/counters.js";
+import { SERVED_BY_MEMORY } from "../cache/contract.js";
+import { BRANCH_COUNTERS } from "./branch/index.js";
+
+/**
+ * Why an issue slot was lost. Slots are counted where instructions commit: a cycle has
+ * `executeCommitLimit` of them (one in the timing core). Every slot of every cycle has one cause, so the
+ * `slots.*` of a core sum to its cycles times the slots a cycle has.
+ */
+export const Cause = {
+  Base: 0,
+  Frontend: 1,
+  Mispredict: 2,
+  Interrupt: 3,
+  Serialise: 4,
+  Execute: 5,
+  Dependency: 6,
+  Structural: 7,
+  Store: 8,
+  Itlb: 9,
+  Dtlb: 10,
+  Microcode: 11,
+  Uncached: 12,
+  Idle: 13,
+  Sync: 14,
+  Open: 15,
+  /** Plus the level that served: 0 = L1, ... */
+  Fetch: 16,
+  Load: 24,
+} as const;
+export const CAUSES = 32;
+/** Index after Fetch or Load of main memory. */
+export const MEMORY_LEVEL = 6;
+
+/** Index of a `servedBy` among a cause's levels. */
+export const levelIndex = (servedBy: number): number => (servedBy === SERVED_BY_MEMORY ? MEMORY_LEVEL : servedBy);
+
+const CAUSE_TEXT: readonly (readonly [number, string, string])[] = [
+  [Cause.Base, "base", "slots in which a micro-op committed"],
+  [Cause.Frontend, "frontend", "fetch and decode bandwidth, L1I hit latency, predicted taken branches"],
+  [Cause.Mispredict, "mispredict", "redirect after a branch that was predicted wrongly or not at all"],
+  [Cause.Interrupt, "interrupt", "redirect at an interrupt or exception"],
+  [Cause.Serialise, "serialise", "serialising instructions, system calls and returns, drained pipeline"],
+  [Cause.Execute, "execute", "latency of functional units at in-order commit"],
+  [Cause.Dependency, "dependency", "waiting for a result of a functional unit or an L1D hit"],
+  [Cause.Structural, "structural", "functional units, load/store queue, issue and commit limits"],
+  [Cause.Store, "store", "store buffer full or draining; in the timing core stores that miss"],
+  [Cause.Itlb, "itlb", "page walks for instructions"],
+  [Cause.Dtlb, "dtlb", "page walks for data"],
+  [Cause.Microcode, "microcode", "repeated string instructions"],
+  [Cause.Uncached, "uncached", "device accesses"],
+  [Cause.Idle, "idle", "halted"],
+  [Cause.Sync, "sync", "waiting for another core's or the system's order"],
+  [Cause.Open, "open", "slots of the cycle in progress (a level, not a count)"],
+];
+
+/** Counters of a core before the slots. Order is that of CORE_COUNTERS. */
+export const Count = {
+  Cycles: 0,
+  IdleCycles: 1,
+  SyncCycles: 2,
+  Insts: 3,
+  KernelInsts: 4,
+  Ops: 5,
+  Loads: 6,
+  Stores: 7,
+  Blocks: 8,
+  FetchLines: 9,
+  Interrupts: 10,
+  RepElements: 11,
+  Uncached: 12,
+  Splits: 13,
+  /** Plus BranchKind. */
+  Branches: 16,
+  Mispredicts: 24,
+  /** Plus Cause. */
+  Slots: 32,
+} as const;
+export const COUNTS = Count.Slots + CAUSES;
+
+const KINDS = ["none", "conditional", "directJump", "directCall", "indirectJump", "indirectCall", "return", "system"];
+
+const def = (name: string, unit: CounterDef["unit"], description: string): CounterDef => ({ name, unit, description });
+
+/** Values live at the indices of `Count`; names exist for those in use. */
+export class CoreCounters {
+  /** By index of Count; what the core counts in. */
+  readonly values = new Float64Array(COUNTS);
+  /** By index of TlbCount. */
+  readonly itlb = new Float64Array(TLB_COUNTERS.length);
+  readonly dtlb = new Float64Array(TLB_COUNTERS.length);
+  readonly groups: CounterGroup[];
+
+  constructor(
+    id: number,
+    spec: MachineSpec,
+    branch: Float64Array,
+    readonly slotsPerCycle: number,
+  ) {
+    const defs: CounterDef[] = [];
+    for (let i = 0; i < COUNTS; i++) defs.push(def(`reserved${i}`, "Count", "not used"));
+    const set = (i: number, d: CounterDef) => {
+      defs[i] = d;
+    };
+    set(Count.Cycles, def("numCycles", "Cycle", "cycles that are neither idle nor synchronisation"));
+    set(Count.IdleCycles, def("idleCycles", "Cycle", "cycles halted"));
+    set(Count.SyncCycles, def("syncCycles", "Cycle", "cycles waiting for the order between cores"));
+    set(Count.Insts, def("numInsts", "Count", "instructions committed; a repeated string instruction is one"));
+    set(Count.KernelInsts, def("kernelInsts", "Count", "of them, in the kernel half"));
+    set(Count.Ops, def("numOps", "Count", "micro-ops committed"));
+    set(Count.Loads, def("numLoads", "Count", "load micro-ops, repeated string instructions apart"));
+    set(Count.Stores, def("numStores", "Count", "store micro-ops, repeated string instructions apart"));
+    set(Count.Blocks, def("numBlocks", "Count", "block executions committed"));
+    set(Count.FetchLines, def("fetchLines", "Count", "instruction fetches (lines; chunks in the timing core)"));
+    set(Count.Interrupts, def("interrupts", "Count", "asynchronous changes of control"));
+    set(Count.RepElements, def("repElements", "Count", "iterations of repeated string instructions"));
+    set(Count.Uncached, def("uncachedAccesses", "Count", "accesses to device pages"));
+    set(Count.Splits, def("splitAccesses", "Count", "accesses that touch two lines"));
+    KINDS.forEach((kind, i) => {
+      if (i === 0) return;
+      set(Count.Branches + i, def(`branches.${kind}`, "Count", `branches committed: ${kind}`));
+      set(Count.Mispredicts + i, def(`mispredicts.${kind}`, "Count", `of them, redirected when executed: ${kind}`));
+    });
+    for (const [cause, name, text] of CAUSE_TEXT)
+      set(Count.Slots + cause, def(`slots.${name}`, "Count", `commit slots, ${slotsPerCycle} a cycle: ${text}`));
+    const levels = [...spec.levels.map((l) => l.name)];
+    for (const [base, kind, l1, text] of [
+      [Cause.Fetch, "fetch", "l1i", "instruction fetch served by"],
+      [Cause.Load, "load", "l1d", "load served by"],
+    ] as const) {
+      const name = (i: number, level: string) =>
+        set(Count.Slots + base + i, def(`slots.${kind}.${level}`, "Count", `commit slots: ${text} ${level}`));
+      name(0, l1);
+      levels.forEach((level, i) => {
+        name(i + 1, level);
+      });
+      name(MEMORY_LEVEL, "memory");
+    }
+    const path = `cpu${id}`;
+    this.groups = [
+      { path, defs, values: this.values },
+      { path: `${path}.itlb`, defs: TLB_COUNTERS, values: this.itlb },
+      { path: `${path}.dtlb`, defs: TLB_COUNTERS, values: this.dtlb },
+      {
+        path: `${path}.branchPred`,
+        defs: BRANCH_COUNTERS.map(([name, text]) => def(name, "Count", text)),
+        values: branch,
+      },
+    ];
+  }
+
+  /** What does not add up; empty when all does. */
+  checkIdentities(path: string): string[] {
+    const { values: v } = this;
+    const wrong: string[] = [];
+    let slots = 0;
+    for (let i = 0; i < CAUSES; i++) {
+      slots += v[Count.Slots + i];
+      if (v[Count.Slots + i] < 0) wrong.push(`${path}: slots of cause ${i} are ${v[Count.Slots + i]}`);
+    }
+    const cycles = v[Count.Cycles] + v[Count.IdleCycles] + v[Count.SyncCycles];
+    if (slots !== cycles * this.slotsPerCycle)
+      wrong.push(`${path}: slots sum to ${slots}, cycles times ${this.slotsPerCycle} are ${cycles * this.slotsPerCycle}`);
+    for (const [name, tlb] of [
+      ["itlb", this.itlb],
+      ["dtlb", this.dtlb],
+    ] as const) {
+      if (tlb[TlbCount.Misses] > tlb[TlbCount.Accesses])
+        wrong.push(`${path}.${name}: more misses than accesses`);
+    }
+    for (let i = 1; i < KINDS.length; i++) {
+      if (v[Count.Mispredicts + i] > v[Count.Branches + i])
+        wrong.push(`${path}: more mispredictions than branches (${KINDS[i]})`);
+    }
+    return wrong;
+  }
+}
+
+export const TlbCount = { Accesses: 0, Misses: 1, WalkCycles: 2, Prefetches: 3 } as const;
+const TLB_COUNTERS: readonly CounterDef[] = [
+  def("accesses", "Count", "translations asked for: lines (timing core: chunks) fetched; or loads and stores, halves of those that touch two lines apart, and lines of repeated string instructions"),
+  def("misses", "Count", "of them, walked for"),
+  def("walkCycles", "Cycle", "cycles from a miss to the end of its walk"),
+  def("prefetchWalks", "Count", "walks done for a prefetcher"),
+];

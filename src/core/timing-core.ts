@@ -1,0 +1,281 @@
+import { NOT_NOW } from "../cache/contract.js";
+import { SlotKind } from "../loader/contract.js";
+import { LAST, LOAD, OFFSET_SHIFT, PAGE2, REP, ROW_WORDS, SIZE_MASK, SIZE_SHIFT, SPLIT, STORE } from "../loader/decode/rows.js";
+import { RunStatus } from "./contract.js";
+import { CoreBase, type CoreParts, RUN_AHEAD } from "./core-base.js";
+import { Cause, Count, levelIndex, TlbCount } from "./counters.js";
+import { WALK_LEVELS } from "./page-tables.js";
+
+/** What an access that could not be done yet is for. */
+const Op = { Fetch: 0, Load: 1, Store: 2 } as const;
+
+/**
+ * gem5's TimingSimpleCPU: one access outstanding, nothing overlapped. Each instruction fetches the aligned
+ * chunks (`timingFetchBytes`) that it touches, one after the other, then does its accesses one after the
+ * other (an access that touches two lines is two); executing takes no time. So cycles are the sum of the
+ * latencies of all accesses, which is exactly what gem5 reports.
+ */
+export class TimingCore extends CoreBase {
+  private readonly chunkShift: number;
+  /** Progress inside the block: row, instruction, steps done in this row, and chunks fetched. */
+  private row = 0;
+  private rowEnd = 0;
+  private instr = 0;
+  private chunks = 0;
+  private piece = 0;
+  private walkStep = -1;
+  private inBlock = false;
+  /** Of a Rep row: segment, segments, elements done in it, operand. */
+  private segment = 0;
+  private element = 0;
+  private operand = 0;
+  private previous = -1;
+  private prepared = 0;
+
+  constructor(id: number, parts: CoreParts) {
+    super(id, parts, 1);
+    this.chunkShift = Math.log2(parts.spec.core.timingFetchBytes);
+  }
+
+  protected override restart(): void {
+    this.prepared = this.blk;
+    this.previous = -1;
+    this.inBlock = false;
+  }
+
+  override run(): RunStatus {
+    const { port } = this;
+    const horizon = port.horizon;
+    const status = this.loop(horizon);
+    this.settle();
+    return status;
+  }
+
+  private loop(horizon: number): RunStatus {
+    const { buffer } = this;
+    for (;;) {
+      if (buffer.count === this.blk && !buffer.ended) {
+        this.prepared -= this.blk;
+        buffer.refill(this.blk, this.addressAt);
+        this.blk = 0;
+        this.addressAt = 0;
+        continue;
+      }
+      const limit = this.blockLimit();
+      if (!this.inBlock && this.blk >= limit) {
+        const status = this.boundary();
+        if (status >= 0) {
+          this.time = this.commitCycle;
+          return status as RunStatus;
+        }
+        continue;
+      }
+      while (this.inBlock || this.blk < limit) {
+        if (!this.inBlock) {
+          if (this.commitCycle > horizon + RUN_AHEAD) {
+            this.time = this.commitCycle;
+            return RunStatus.Blocked;
+          }
+          this.enter(buffer.blocks[this.blk]);
+        }
+        if (!this.block(buffer.blocks[this.blk], horizon)) return RunStatus.Blocked;
+        this.inBlock = false;
+        this.countBlock(buffer.blocks[this.blk]);
+        this.previous = buffer.blocks[this.blk];
+        this.blk++;
+        this.position++;
+      }
+    }
+  }
+
+  private enter(block: number): void {
+    if (this.prepared === this.blk)
+      this.prepared = this.control.prepare(this.buffer, this.blk, this.blk + 1, this.previous);
+    this.row = this.decoded.rowStart[block];
+    this.rowEnd = this.decoded.rowStart[block + 1];
+    this.instr = this.decoded.instrStart[block];
+    this.chunks = 0;
+    this.inBlock = true;
+  }
+
+  /** @returns false when it must wait; all progress is kept. */
+  private block(block: number, horizon: number): boolean {
+    const { rows, instrLength, page, page2 } = this.decoded;
+    while (this.row < this.rowEnd) {
+      const word0 = rows[this.row];
+      if (this.chunks >= 0) {
+        if (!this.fetch(word0 & PAGE2 ? page2[block] : page[block], page2[block], instrLength[this.instr], word0 >>> OFFSET_SHIFT, horizon))
+          return false;
+        this.chunks = -1;
+      }
+      if (word0 & (LOAD | STORE)) {
+        const size = (word0 >> SIZE_SHIFT) & SIZE_MASK;
+        const pc = ((word0 & PAGE2 ? page2[block] : page[block]) << 12) | (word0 >>> OFFSET_SHIFT);
+        if (!this.data(word0 & LOAD ? Op.Load : Op.Store, size, pc, (word0 & SPLIT) !== 0, horizon)) return false;
+      } else if (word0 & REP) {
+        const pc = ((word0 & PAGE2 ? page2[block] : page[block]) << 12) | (word0 >>> OFFSET_SHIFT);
+        if (!this.rep(rows[this.row + 2] >> 16, (word0 >> SIZE_SHIFT) & SIZE_MASK, pc, horizon)) return false;
+      }
+      if (word0 & LAST) {
+        this.instr++;
+        this.chunks = 0;
+      }
+      this.row += ROW_WORDS;
+    }
+    return true;
+  }
+
+  private fetch(page: number, page2: number, length: number, offset: number, horizon: number): boolean {
+    const shift = this.chunkShift;
+    const first = offset >> shift;
+    const chunks = ((offset + length - 1) >> shift) - first + 1;
+    while (this.chunks < chunks) {
+      const at = (first + this.chunks) << shift;
+      const inPage = at & 4095;
+      if (!this.access(Op.Fetch, at > 4095 ? page2 : page, inPage, 0, horizon)) return false;
+      this.values[Count.FetchLines]++;
+      this.chunks++;
+    }
+    return true;
+  }
+
+  private data(op: number, size: number, pc: number, split: boolean, horizon: number): boolean {
+    const { addresses } = this.buffer;
+    for (;;) {
+      const address = addresses[this.addressAt];
+      const offset = address & 4095;
+      const crosses = split || (offset & 63) + size > 64;
+      if (this.piece === 0) {
+        if (!this.access(op, address >>> 12, offset, pc, horizon)) return false;
+        if (!crosses) break;
+        this.values[Count.Splits]++;
+        this.piece = 1;
+        if (split) this.addressAt++;
+      } else {
+        const second = split ? offset : (offset | 63) + 1;
+        if (!this.access(op, address >>> 12, second, pc, horizon)) return false;
+        this.piece = 0;
+        break;
+      }
+    }
+    this.addressAt++;
+    return true;
+  }
+
+  private rep(kind: number, size: number, pc: number, horizon: number): boolean {
+    const { addresses } = this.buffer;
+    const two = kind === SlotKind.RepMove || kind === SlotKind.RepCompare;
+    const words = two ? 3 : 2;
+    const segments = addresses[this.addressAt];
+    while (this.segment < segments) {
+      const at = this.addressAt + 1 + this.segment * words;
+      const count = addresses[at];
+      const elements = Math.abs(count);
+      while (this.element < elements) {
+        const index = count < 0 ? elements - 1 - this.element : this.element;
+        while (this.operand < words - 1) {
+          const address = addresses[at + 1 + this.operand];
+          const write = kind === SlotKind.RepStore || (kind === SlotKind.RepMove && this.operand === 1);
+          const offset = Math.min(4095, (address & 4095) + index * size);
+          if (!this.access(write ? Op.Store : Op.Load, address >>> 12, offset, pc, horizon)) return false;
+          this.operand++;
+        }
+        this.operand = 0;
+        this.element++;
+        this.values[Count.RepElements]++;
+      }
+      this.element = 0;
+      this.segment++;
+    }
+    this.segment = 0;
+    this.addressAt += 1 + segments * words;
+    return true;
+  }
+
+  /** One access of one line, walk included; moves the time on. @returns false when it must wait. */
+  private access(op: number, page: number, offset: number, pc: number, horizon: number): boolean {
+    const { port, pages, translation, values } = this;
+    const fetch = op === Op.Fetch;
+    const line = (pages.ppn[page] << 6) | (offset >> 6);
+    const virtualLine = (page << 6) | (offset >> 6);
+    if (page !== (fetch ? translation.lastIPage : translation.lastDPage) || this.walkStep >= 0) {
+      if (!this.translate(fetch, page, horizon)) return false;
+    }
+    const io = pages.io[page] !== 0;
+    for (;;) {
+      const now = this.commitCycle;
+      if (io && now > horizon) return this.blocked(now);
+      const done = io
+        ? port.uncached(line, op === Op.Store, now)
+        : fetch
+          ? port.fetch(line, virtualLine, now)
+          : op === Op.Load
+            ? port.load(line, virtualLine, pc, now)
+            : port.store(line, virtualLine, pc, now);
+      if (done === NOT_NOW) {
+        if (!this.later(now, horizon, Cause.Structural)) return false;
+        continue;
+      }
+      const level = levelIndex(port.servedBy);
+      this.spend(
+        done,
+        io ? Cause.Uncached : level === 0 ? Cause.Base : fetch ? Cause.Fetch + level : op === Op.Load ? Cause.Load + level : Cause.Store,
+      );
+      if (io) values[Count.Uncached]++;
+      (fetch ? this.counters.itlb : this.counters.dtlb)[TlbCount.Accesses]++;
+      this.walkStep = -1;
+      return true;
+    }
+  }
+
+  private translate(fetch: boolean, page: number, horizon: number): boolean {
+    const { translation, port } = this;
+    const tlb = fetch ? translation.itlb : translation.dtlb;
+    const counts = fetch ? this.counters.itlb : this.counters.dtlb;
+    if (this.walkStep < 0) {
+      if (tlb.lookup(page)) {
+        if (fetch) translation.lastIPage = page;
+        else translation.lastDPage = page;
+        return true;
+      }
+      counts[TlbCount.Misses]++;
+      this.walkStep = 0;
+    }
+    while (this.walkStep < WALK_LEVELS) {
+      const now = this.commitCycle;
+      const done = port.walk(translation.tables.lines[page * WALK_LEVELS + this.walkStep], now);
+      if (done === NOT_NOW) {
+        if (!this.later(now, horizon, fetch ? Cause.Itlb : Cause.Dtlb)) return false;
+        continue;
+      }
+      counts[TlbCount.WalkCycles] += done - now;
+      this.spend(done, fetch ? Cause.Itlb : Cause.Dtlb);
+      this.walkStep++;
+    }
+    if (!tlb.probe(page)) {
+      tlb.fill(page);
+      translation.tables.touched(page);
+    }
+    if (fetch) translation.lastIPage = page;
+    else translation.lastDPage = page;
+    return true;
+  }
+
+  private spend(until: number, cause: number): void {
+    const { values } = this;
+    values[Count.Slots + cause] += until - this.commitCycle;
+    this.commitCycle = until;
+  }
+
+  /** After NOT_NOW: waits for the time the port named when that is within the horizon. */
+  private later(now: number, horizon: number, cause: number): boolean {
+    const at = this.port.retryAt;
+    if (at > now) this.spend(at, cause);
+    return (at > now && at <= horizon) || this.blocked(Math.max(at, now));
+  }
+
+  private blocked(time: number): false {
+    this.time = time;
+    return false;
+  }
+}

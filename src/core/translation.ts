@@ -1,0 +1,67 @@
+import { type CorePort, NOT_NOW } from "../cache/contract.js";
+import type { PageTable } from "../loader/contract.js";
+import type { CoreSpec } from "../machine/spec.js";
+import { TlbCount } from "./counters.js";
+import { type PageTables, WALK_LEVELS } from "./page-tables.js";
+import { Tlb } from "./tlb.js";
+
+/** One core's translation: its two TLBs and the page walker, and the service it does for prefetchers. */
+export class Translation {
+  readonly itlb: Tlb;
+  readonly dtlb: Tlb;
+  /** After `translate`: the page id, or -1. */
+  translatedPage = -1;
+  /** Page of the last instruction fetch and data access, the most recent in their TLBs; -1: not known. */
+  lastIPage = -1;
+  lastDPage = -1;
+
+  constructor(
+    spec: CoreSpec,
+    readonly pages: PageTable,
+    readonly tables: PageTables,
+    private readonly port: CorePort,
+    private readonly itlbCounts: Float64Array,
+  ) {
+    this.itlb = new Tlb(spec.itlb, pages.vpn, pages.count);
+    this.dtlb = new Tlb(spec.dtlb, pages.vpn, pages.count);
+  }
+
+  /**
+   * A prefetcher's question (PrefetcherHost.translate). Called by the memory system in time order, so the
+   * walk's reads are let through whatever the core's horizon says.
+   */
+  translate(asid: number, vpn: number, now: number): number {
+    const page = this.tables.current(asid, vpn);
+    this.translatedPage = page;
+    if (page < 0) return now;
+    this.lastIPage = -1;
+    if (this.itlb.lookup(page)) return now;
+    const { port } = this;
+    const horizon = port.horizon;
+    port.horizon = Number.POSITIVE_INFINITY;
+    let time = now;
+    for (let step = 0; step < WALK_LEVELS; ) {
+      const done = port.walk(this.tables.lines[page * WALK_LEVELS + step], time);
+      if (done !== NOT_NOW) {
+        time = done;
+        step++;
+      } else if (port.retryAt > time) time = port.retryAt;
+      else {
+        this.translatedPage = -1;
+        port.horizon = horizon;
+        return now;
+      }
+    }
+    port.horizon = horizon;
+    this.itlb.fill(page);
+    this.itlbCounts[TlbCount.Prefetches]++;
+    return time;
+  }
+
+  flush(): void {
+    this.itlb.flush();
+    this.dtlb.flush();
+    this.lastIPage = -1;
+    this.lastDPage = -1;
+  }
+}
