@@ -68,7 +68,7 @@ describe("damage", () => {
     const random = new Random(1);
     for (const seed of [3, 4, 5]) {
       const file = sample(seed, 30);
-      const flips = 500;
+      const flips = 350;
       for (let i = 0; i < flips; i++) {
         const bit = random.int(file.length * 8);
         const damaged = Buffer.from(file);

@@ -49,11 +49,15 @@ const names = (list: string): Set<number> =>
 const MULTIPLY = names("Mul Imul Mulx");
 const DIVIDE = names("Div Idiv");
 /** Results that a load delivers by itself. */
-const PLAIN_MOVE = names("Mov Movaps Movups Movdqa Movdqu Movsd Movss Movq Movd Movapd Movupd Pop Lddqu Movntdqa Vmovdqa Vmovdqu Vmovaps Vmovups Vmovsd Vmovss Vmovq Vmovd");
+const PLAIN_MOVE = names(
+  "Mov Movaps Movups Movdqa Movdqu Movsd Movss Movq Movd Movapd Movupd Pop Lddqu Movntdqa Vmovdqa Vmovdqu Vmovaps Vmovups Vmovsd Vmovss Vmovq Vmovd",
+);
 const SERIALISING = names(
   "Cpuid Lfence Mfence Wrmsr Rdmsr Iretq Iret Iretd Syscall Sysret Sysretq Sysexit Sysenter Hlt Invlpg Wbinvd Invd Swapgs In Out Insb Insw Insd Outsb Outsw Outsd Lgdt Lidt Ltr Lldt Xsetbv Invpcid Int Int3 Int1 Into Wrpkru Rdtscp Rdtsc Serialize Rsm Vmcall Mwait Clts Lmsw Xsave Xsave64 Xsaveopt Xsaveopt64 Xsavec Xsavec64 Xsaves Xsaves64 Xrstor Xrstor64 Xrstors Xrstors64 Fxsave Fxsave64 Fxrstor Fxrstor64",
 );
-const STRING = names("Movsb Movsw Movsd Movsq Stosb Stosw Stosd Stosq Lodsb Lodsw Lodsd Lodsq Scasb Scasw Scasd Scasq Cmpsb Cmpsw Cmpsd Cmpsq");
+const STRING = names(
+  "Movsb Movsw Movsd Movsq Stosb Stosw Stosd Stosq Lodsb Lodsw Lodsd Lodsq Scasb Scasw Scasd Scasq Cmpsb Cmpsw Cmpsd Cmpsq",
+);
 const MISC = names("Pause Nop Sti Cli Stac Clac Endbr64 Sfence");
 const PUSH_POP_STACK = Register.RSP;
 
@@ -165,7 +169,12 @@ function branchKind(instruction: Instruction): BranchKind {
     const flow = instruction.flowControl;
     return flow === FlowControl.Next || flow === FlowControl.Exception ? BranchKind.None : BranchKind.System;
   }
-  if (instruction.isJmpFar || instruction.isCallFar || instruction.isJmpFarIndirect || instruction.isCallFarIndirect)
+  if (
+    instruction.isJmpFar ||
+    instruction.isCallFar ||
+    instruction.isJmpFarIndirect ||
+    instruction.isCallFarIndirect
+  )
     return BranchKind.System;
   switch (instruction.flowControl) {
     case FlowControl.ConditionalBranch:
@@ -209,12 +218,16 @@ export function crack(
 ): Cracked {
   const { data, address, written, vector } = operands(instruction, info);
   const kind = branchKind(instruction);
-  const displacement = direct(kind) ? Number(BigInt.asIntN(64, instruction.nearBranchTarget)) - instruction.length : 0;
+  const displacement = direct(kind)
+    ? Number(BigInt.asIntN(64, instruction.nearBranchTarget)) - instruction.length
+    : 0;
   const mnemonic = instruction.mnemonic as number;
   const klass = classOf(instruction, vector);
   const uops: Uop[] = [];
   if (rep) {
-    uops.push(uop(UopClass.Mem, REP | SERIAL, [...data, ...address], [written.find((r) => r === REG_FLAGS) ?? SINK]));
+    uops.push(
+      uop(UopClass.Mem, REP | SERIAL, [...data, ...address], [written.find((r) => r === REG_FLAGS) ?? SINK]),
+    );
   } else {
     const stack = instruction.isStackInstruction && !SERIALISING.has(mnemonic);
     if (stack || STRING.has(mnemonic)) {
@@ -228,7 +241,8 @@ export function crack(
     const computes =
       kind === BranchKind.None && needsCompute(instruction, mnemonic, loads, stores, stack, data, results);
     for (let i = 0; i < loads; i++) {
-      const register = !computes && stores === 0 && i === 0 && results.length > 0 ? results[0] : REG_TEMP + (i & 1);
+      const register =
+        !computes && stores === 0 && i === 0 && results.length > 0 ? results[0] : REG_TEMP + (i & 1);
       uops.push(uop(UopClass.Mem, LOAD, address, [register]));
       loaded.push(register);
     }

@@ -147,7 +147,9 @@ class TableBuilder {
     this.lines[block] = (lastByte >> 6) - (base >> 6) + 1;
     const page = lastByte >= 4096 ? blocks.page2[block] : blocks.page[block];
     if (page < 0)
-      throw new InputError(`block ${block} at ${hex(address)}: it runs past its page, and no second page is given`);
+      throw new InputError(
+        `block ${block} at ${hex(address)}: it runs past its page, and no second page is given`,
+      );
     this.lastLine[block] = (page << 6) | ((lastByte >> 6) & 63);
     if (cracked === undefined) throw new InputError(`block ${block} at ${hex(address)} has no instruction`);
     this.branch[block] = cracked.branch;
@@ -224,7 +226,8 @@ class TableBuilder {
     decoder.decodeOut(instruction);
     decoder.free();
     if (instruction.isInvalid || instruction.length !== bytes.length) {
-      const at = addressOf(blocks, pages, block) + blocks.byteStart[i] - blocks.byteStart[blocks.instrStart[block]];
+      const at =
+        addressOf(blocks, pages, block) + blocks.byteStart[i] - blocks.byteStart[blocks.instrStart[block]];
       throw new InputError(
         `block ${block}, instruction at ${hex(at)}: the bytes ${Buffer.from(bytes).toString("hex")} are not one x86-64 instruction`,
       );
@@ -232,7 +235,8 @@ class TableBuilder {
     const info = this.factory.info(instruction);
     const cracked = crack(instruction, info, loads, stores, rep);
     info.free();
-    if (cracked.uops.length > MAX_UOPS) throw new Error(`${cracked.uops.length} micro-ops in one instruction`);
+    if (cracked.uops.length > MAX_UOPS)
+      throw new Error(`${cracked.uops.length} micro-ops in one instruction`);
     return cracked;
   }
 }

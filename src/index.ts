@@ -1,0 +1,28 @@
+/**
+ * muswarm as a library: all that the command line does. Start with `openTrace`, `loadMachine` and
+ * `simulate`; `metricsOf` turns results into named figures, whose definitions are `METRICS`.
+ */
+export { MemorySystem } from "./cache/system.js";
+export { type CaptureOptions, type CaptureResult, capture, listFunctions } from "./capture/index.js";
+export { InputError } from "./errors.js";
+export type {
+  CounterSchema,
+  InvocationResult,
+  ProtocolSpec,
+  RunProgress,
+  RunResult,
+} from "./experiment/contract.js";
+export { DEFAULT_REPLAY_DISTANCE, PROTOCOLS, protocol } from "./experiment/protocols.js";
+export { IdentityError, runProtocol } from "./experiment/run.js";
+export { type SimulateOptions, type SimulateProgress, simulate } from "./experiment/simulate.js";
+export { type DecodedTable, decodeBlocks } from "./loader/decode/index.js";
+export * from "./loader/index.js";
+export { formatTraceInfo, type TraceInfo, traceInfo } from "./loader/info.js";
+export { type ScanResult, scan } from "./loader/scan.js";
+export { loadMachine, machineNames, type Override, parseMachine, parseOverride } from "./machine/load.js";
+export type { MachineInput, MachineSpec } from "./machine/spec.js";
+export { gem5Stats, parseGem5Stats } from "./stats/gem5.js";
+export { comparisonJson, statsJson } from "./stats/json.js";
+export { METRICS, type MetricDef, metricDef, metricsOf } from "./stats/metrics.js";
+export { formatReport } from "./stats/report.js";
+export { writeResults } from "./stats/results.js";
