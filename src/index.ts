@@ -17,8 +17,6 @@ export { IdentityError, runProtocol } from "./experiment/run.js";
 export { type SimulateOptions, type SimulateProgress, simulate } from "./experiment/simulate.js";
 export { type DecodedTable, decodeBlocks } from "./loader/decode/index.js";
 export * from "./loader/index.js";
-export { formatTraceInfo, type TraceInfo, traceInfo } from "./loader/info.js";
-export { type ScanResult, scan } from "./loader/scan.js";
 export { loadMachine, machineNames, type Override, parseMachine, parseOverride } from "./machine/load.js";
 export type { MachineInput, MachineSpec } from "./machine/spec.js";
 export { gem5Stats, parseGem5Stats } from "./stats/gem5.js";

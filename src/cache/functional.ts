@@ -63,7 +63,8 @@ export class FunctionalHierarchy {
     // cachegrind truncates data accesses to a line; both lines that the access touches matter, no third.
     const last = address + Math.min(bytes, LINE_BYTES) - 1;
     const first = this.lineOf(address);
-    const second = Math.floor(address / LINE_BYTES) === Math.floor(last / LINE_BYTES) ? first : this.lineOf(last);
+    const second =
+      Math.floor(address / LINE_BYTES) === Math.floor(last / LINE_BYTES) ? first : this.lineOf(last);
     counts.accesses++;
     if (!missesEither(l1, first, second)) return;
     counts.l1Misses++;

@@ -1,7 +1,7 @@
-import type { MainMemory } from "../memory/contract.js";
-import { Traffic } from "../memory/contract.js";
+import { type MainMemory, Traffic } from "../memory/contract.js";
 import type { Bus } from "./bus.js";
 import { type Cache, LineFlag, LineState } from "./cache.js";
+import { Coherence, type PrivateCaches } from "./coherence.js";
 import { Outcome, REQUESTERS, Requester, SERVED_BY_MEMORY } from "./contract.js";
 import { Metric, Single } from "./counters.js";
 import type { AttachedPrefetcher } from "./prefetch.js";
@@ -17,32 +17,16 @@ const {
   MshrMerges: MSHR_MERGES,
   MissLatency: MISS_LATENCY,
 } = Metric;
-const {
-  Upgrades: UPGRADES,
-  Invalidations: INVALIDATIONS,
-  Downgrades: DOWNGRADES,
-  Supplied: SUPPLIED,
-} = Single;
+const { Upgrades: UPGRADES, Supplied: SUPPLIED } = Single;
+const { Hit: HIT, Merge: MERGE } = Outcome;
 const PREFETCHED = LineFlag.Prefetched;
 const NONE = NO_LINE;
 
 /** What a read of main memory is for, by the requester of the miss. */
-const TRAFFIC = new Int32Array(REQUESTERS) as unknown as Traffic[];
+const TRAFFIC = new Array<Traffic>(REQUESTERS).fill(Traffic.Data);
 TRAFFIC[Requester.Fetch] = Traffic.Fetch;
-TRAFFIC[Requester.Load] = Traffic.Data;
-TRAFFIC[Requester.Store] = Traffic.Data;
 TRAFFIC[Requester.Walk] = Traffic.Walk;
 TRAFFIC[Requester.Prefetch] = Traffic.Prefetch;
-
-/** One core's own caches. */
-export interface PrivateCaches {
-  readonly l1i: Cache;
-  readonly l1d: Cache;
-  /** The private levels, from the L1s down. */
-  readonly levels: readonly Cache[];
-  /** All of these, in the order in which a snoop looks at them. */
-  readonly all: readonly Cache[];
-}
 
 /**
  * The way of a request through the caches: what each level does and what it costs. See README.md for the
@@ -57,9 +41,7 @@ export class Hierarchy {
   servedBy = 0;
   /** Does the requester's own L1I hold the line? Then a read does not get ownership. */
   private ownShared = false;
-  /** After a snoop: does another core hold the line? */
-  private sharedElsewhere = false;
-  private supplierCore = 0;
+  readonly coherence: Coherence;
 
   /**
    * @param privates by core
@@ -75,7 +57,9 @@ export class Hierarchy {
     private readonly coherentBus: Bus,
     private readonly attached: readonly AttachedPrefetcher[][],
     private readonly dirtyHandOver: boolean,
-  ) {}
+  ) {
+    this.coherence = new Coherence(privates);
+  }
 
   /**
    * Brings a line that is missing into cache `c`: MSHR `m` is held, the request leaves at `leave`, the line
@@ -97,9 +81,9 @@ export class Hierarchy {
     let ownShared = false;
     let back: number;
     if (c.level === 0) {
-      ownShared = !instruction && this.shareOwnInstruction(own.l1i, line, write);
+      ownShared = !instruction && this.coherence.ownInstruction(own.l1i, line, write, this.time);
       this.ownShared = ownShared;
-      const supplier = instruction ? this.downgradeOwn(own.l1d, line) : -1;
+      const supplier = instruction ? this.coherence.downgradeOwn(own.l1d, line) : -1;
       back =
         supplier >= 0
           ? this.supplyOwn(own.l1d, supplier, core, line, c.bus, c.port, c.below, leave)
@@ -137,13 +121,14 @@ export class Hierarchy {
     const grant = bus.grantRequest(leave);
     const at = bus.arrival(grant);
     if (bus === this.coherentBus) {
-      const supplied = this.snoopOthers(core, line, write, at);
-      this.granted = write ? MODIFIED : this.sharedElsewhere ? SHARED : EXCLUSIVE;
+      const supplied = this.coherence.snoopOthers(core, line, write, at, this.time);
+      this.granted = write ? MODIFIED : this.coherence.sharedElsewhere ? SHARED : EXCLUSIVE;
       if (supplied >= 0) {
         this.servedBy = below === null ? SERVED_BY_MEMORY : below.level;
         const back = bus.respond(port, supplied);
         // On a write the new owner has the duty to write the line back; on a read nobody has, so it goes below.
-        if (!write) this.writeInto(below, this.supplierCore, line, bus.arrival(bus.grantData(supplied)));
+        if (!write)
+          this.writeInto(below, this.coherence.supplierCore, line, bus.arrival(bus.grantData(supplied)));
         return back;
       }
     }
@@ -164,7 +149,7 @@ export class Hierarchy {
     const grant = bus.grantRequest(leave);
     const at = bus.arrival(grant);
     if (bus === this.coherentBus) {
-      this.snoopOthers(core, line, true, at);
+      this.coherence.snoopOthers(core, line, true, at, this.time);
       this.servedBy = below === null ? SERVED_BY_MEMORY : below.level;
       return bus.acknowledge(c.port, below === null ? at : at + below.tagLatency);
     }
@@ -198,13 +183,6 @@ export class Hierarchy {
     return this.fill(c, core, PREFETCH, line, virtualLine, false, now, m);
   }
 
-  /** A write by the core takes the line from its own L1I; a read finds out whether it is there. */
-  shareOwnInstruction(l1i: Cache, line: number, write: boolean): boolean {
-    if (!write) return l1i.holds(line);
-    this.invalidate(l1i, line);
-    return false;
-  }
-
   /** Snoops the core's own caches above level `level` for a read that enters below them, and reads. */
   readPast(
     bus: Bus,
@@ -223,7 +201,7 @@ export class Hierarchy {
     for (let i = 0; i < own.length; i++) {
       const above = own[i];
       if (above.level >= c.level || above.held !== null) continue;
-      const slot = this.downgradeOwn(above, line);
+      const slot = this.coherence.downgradeOwn(above, line);
       if (slot >= 0 && supplier < 0) {
         supplier = slot;
         from = above;
@@ -233,7 +211,7 @@ export class Hierarchy {
     return this.request(bus, port, c, core, requester, line, -1, false, now);
   }
 
-  /** Tells the core's prefetchers at `c` of a demand access. They may translate, which asks the hierarchy anew. */
+  /** Tells the core's prefetchers at `c`, which has some, of a demand access. They may translate, which asks the hierarchy anew. */
   notify(
     c: Cache,
     core: number,
@@ -244,7 +222,7 @@ export class Hierarchy {
     now: number,
     ready: number,
   ): void {
-    if (c.queue === null || requester === PREFETCH) return;
+    if (requester === PREFETCH) return;
     const granted = this.granted;
     const servedBy = this.servedBy;
     const attached = this.attached[core];
@@ -282,7 +260,7 @@ export class Hierarchy {
     c.count(MISS_LATENCY, core, requester, ready - grant);
     // A dirty line handed over stays here, and may be handed on by a later hit.
     if (!write && this.granted === MODIFIED) this.granted = EXCLUSIVE;
-    this.notify(c, core, requester, line, virtualLine, Outcome.Miss, this.time, ready);
+    if (c.queue !== null) this.notify(c, core, requester, line, virtualLine, Outcome.Miss, this.time, ready);
     return ready;
   }
 
@@ -300,7 +278,7 @@ export class Hierarchy {
   ): number {
     const there = c.readyAt[slot];
     const late = there > at;
-    let outcome: Outcome = Outcome.Hit;
+    let outcome: Outcome = HIT;
     let data: number;
     c.array.policy.touch(slot);
     if (write && c.isPrivate && c.state[slot] === SHARED) {
@@ -322,12 +300,12 @@ export class Hierarchy {
         c.count(MSHR_MERGES, core, requester);
         data = Math.max(there, at + c.hitLatency);
         c.count(MISS_LATENCY, core, requester, data - grant);
-        outcome = Outcome.Merge;
+        outcome = MERGE;
       } else {
         // No target free: waits for the line, then hits.
         c.count(HITS, core, requester);
         data = there + c.hitLatency;
-        outcome = Outcome.Merge;
+        outcome = MERGE;
       }
     }
     if (c.isPrivate) {
@@ -344,7 +322,7 @@ export class Hierarchy {
       c.notePrefetchUse(slot, late);
       outcome = late ? Outcome.PrefetchLate : Outcome.PrefetchHit;
     }
-    this.notify(c, core, requester, line, virtualLine, outcome, this.time, data);
+    if (c.queue !== null) this.notify(c, core, requester, line, virtualLine, outcome, this.time, data);
     return data;
   }
 
@@ -383,71 +361,6 @@ export class Hierarchy {
     const victim = below.dirtyVictim;
     if (victim !== NONE)
       this.writeBack(below, core, victim, Math.max(at, below.dirtyVictimReady) + below.tagLatency);
-  }
-
-  /**
-   * A read or write of `core` passes the other cores' private caches at `at`.
-   * @returns the cycle at which one of them has put the modified line on the bus, or -1.
-   */
-  private snoopOthers(core: number, line: number, write: boolean, at: number): number {
-    this.sharedElsewhere = false;
-    let supplied = -1;
-    const privates = this.privates;
-    for (let other = 0; other < privates.length; other++) {
-      if (other === core) continue;
-      const caches = privates[other].all;
-      for (let i = 0; i < caches.length; i++) {
-        const c = caches[i];
-        if (c.held !== null) {
-          if (c.held.has(line)) {
-            this.sharedElsewhere = true;
-            if (write) this.invalidate(c, line);
-          }
-          continue;
-        }
-        const slot = c.find(line);
-        if (slot < 0) continue;
-        this.sharedElsewhere = true;
-        const state = c.state[slot];
-        if (state === MODIFIED && supplied < 0) {
-          supplied = Math.max(at, c.readyAt[slot]) + c.supplyLatency;
-          this.supplierCore = other;
-          c.countSingle(SUPPLIED);
-        }
-        if (write) {
-          c.countSingle(INVALIDATIONS);
-          c.drop(slot, this.time);
-        } else if (state >= EXCLUSIVE) {
-          c.countSingle(DOWNGRADES);
-          c.state[slot] = SHARED;
-        }
-      }
-    }
-    return supplied;
-  }
-
-  /** Takes a line out of an L1I. */
-  private invalidate(l1i: Cache, line: number): void {
-    if (l1i.held !== null) {
-      if (!l1i.held.has(line)) return;
-      l1i.held.remove(line);
-    } else {
-      const slot = l1i.find(line);
-      if (slot < 0) return;
-      l1i.drop(slot, this.time);
-    }
-    l1i.countSingle(INVALIDATIONS);
-  }
-
-  /** The core reads, past cache `c` of its own, a line that `c` may own. @returns its slot if it was Modified, else -1. */
-  private downgradeOwn(c: Cache, line: number): number {
-    const slot = c.find(line);
-    if (slot < 0) return -1;
-    const state = c.state[slot];
-    if (state < EXCLUSIVE) return -1;
-    c.countSingle(DOWNGRADES);
-    c.state[slot] = SHARED;
-    return state === MODIFIED ? slot : -1;
   }
 
   /** A modified line of the core's own goes to a port of the bus above `below`, and to `below`. */

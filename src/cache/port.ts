@@ -11,6 +11,15 @@ import type { ReplacementPolicy } from "./replacement.js";
 const MASK = HINT_MASK;
 const EXCLUSIVE = LineState.Exclusive;
 const MODIFIED = LineState.Modified;
+const { Fetch: FETCH, Load: LOAD, Store: STORE } = Requester;
+const {
+  Accesses: ACCESSES,
+  Hits: HITS,
+  Misses: MISSES,
+  MshrMerges: MSHR_MERGES,
+  MissLatency: MISS_LATENCY,
+} = Metric;
+const { InFlight: IN_FLIGHT, Prefetched: PREFETCHED } = LineFlag;
 
 /** Where a core's page-table reads enter: a bus, a port of it, and the cache below it (null: memory, uncached). */
 export interface WalkEntrance {
@@ -68,12 +77,12 @@ export class Port implements CorePort {
     this.dLatency = l1d.hitLatency;
     this.dPolicy = l1d.array.policy;
     l1i.beforeRead = () => {
-      this.tell(l1i, Requester.Fetch, this.iHits);
+      this.tell(l1i, FETCH, this.iHits);
       this.iHits = 0;
     };
     l1d.beforeRead = () => {
-      this.tell(l1d, Requester.Load, this.loadHits);
-      this.tell(l1d, Requester.Store, this.storeHits);
+      this.tell(l1d, LOAD, this.loadHits);
+      this.tell(l1d, STORE, this.storeHits);
       this.loadHits = 0;
       this.storeHits = 0;
     };
@@ -93,7 +102,7 @@ export class Port implements CorePort {
       this.servedBy = 0;
       return now + this.iLatency;
     }
-    return this.access(this.l1i, Requester.Fetch, line, virtualLine, now);
+    return this.access(this.l1i, FETCH, line, virtualLine, now);
   }
 
   load(line: number, virtualLine: number, _pc: number, now: number): number {
@@ -104,7 +113,7 @@ export class Port implements CorePort {
       this.servedBy = 0;
       return now + this.dLatency;
     }
-    return this.access(this.l1d, Requester.Load, line, virtualLine, now);
+    return this.access(this.l1d, LOAD, line, virtualLine, now);
   }
 
   store(line: number, virtualLine: number, _pc: number, now: number): number {
@@ -121,7 +130,7 @@ export class Port implements CorePort {
       this.servedBy = 0;
       return now + this.dLatency;
     }
-    return this.access(this.l1d, Requester.Store, line, virtualLine, now);
+    return this.access(this.l1d, STORE, line, virtualLine, now);
   }
 
   walk(line: number, now: number): number {
@@ -167,7 +176,7 @@ export class Port implements CorePort {
 
   /** An access that the short way did not settle. */
   private access(c: Cache, requester: Requester, line: number, virtualLine: number, now: number): number {
-    const write = requester === Requester.Store;
+    const write = requester === STORE;
     let slot = this.lookup(c, line, write);
     if (slot >= 0) return this.hit(c, slot, requester, line, virtualLine, now);
     if (c.held?.has(line)) return this.hitHeld(c, line, virtualLine, now);
@@ -187,15 +196,15 @@ export class Port implements CorePort {
       return NOT_NOW;
     }
     const hierarchy = this.hierarchy;
-    c.count(Metric.Accesses, this.core, requester);
-    c.count(Metric.Misses, this.core, requester);
+    c.count(ACCESSES, this.core, requester);
+    c.count(MISSES, this.core, requester);
     slot = write ? c.find(line) : -1;
     let done: number;
     let outcome: Outcome = Outcome.Miss;
     if (slot >= 0) {
       done = this.upgrade(slot, line, now, m);
       outcome = Outcome.Hit;
-      if ((c.flags[slot] & LineFlag.Prefetched) !== 0) {
+      if ((c.flags[slot] & PREFETCHED) !== 0) {
         c.notePrefetchUse(slot, false);
         outcome = Outcome.PrefetchHit;
       }
@@ -203,9 +212,9 @@ export class Port implements CorePort {
       if (c.queue !== null) c.queue.squash(line);
       done = hierarchy.fill(c, this.core, requester, line, virtualLine, write, now + c.tagLatency, m);
     }
-    c.count(Metric.MissLatency, this.core, requester, done - now);
+    c.count(MISS_LATENCY, this.core, requester, done - now);
     this.servedBy = hierarchy.servedBy;
-    hierarchy.notify(c, this.core, requester, line, virtualLine, outcome, now, done);
+    if (c.queue !== null) hierarchy.notify(c, this.core, requester, line, virtualLine, outcome, now, done);
     return done;
   }
 
@@ -227,33 +236,34 @@ export class Port implements CorePort {
     now: number,
   ): number {
     const ready = c.readyAt[slot];
-    const late = (c.flags[slot] & LineFlag.InFlight) !== 0 && ready > now;
+    const late = (c.flags[slot] & IN_FLIGHT) !== 0 && ready > now;
     if (late && c.targets[slot] >= c.targetsPerMshr) {
       this.retryAt = ready;
       return NOT_NOW;
     }
     let done = now + c.hitLatency;
     let outcome: Outcome = Outcome.Hit;
-    c.count(Metric.Accesses, this.core, requester);
+    c.count(ACCESSES, this.core, requester);
     if (late) {
       c.targets[slot]++;
-      c.count(Metric.Misses, this.core, requester);
-      c.count(Metric.MshrMerges, this.core, requester);
+      c.count(MISSES, this.core, requester);
+      c.count(MSHR_MERGES, this.core, requester);
       if (ready > done) done = ready;
-      c.count(Metric.MissLatency, this.core, requester, done - now);
+      c.count(MISS_LATENCY, this.core, requester, done - now);
       outcome = Outcome.Merge;
     } else {
-      c.flags[slot] &= ~LineFlag.InFlight;
-      c.count(Metric.Hits, this.core, requester);
+      c.flags[slot] &= ~IN_FLIGHT;
+      c.count(HITS, this.core, requester);
     }
-    if (requester === Requester.Store) c.state[slot] = MODIFIED;
+    if (requester === STORE) c.state[slot] = MODIFIED;
     c.array.policy.touch(slot);
-    if ((c.flags[slot] & LineFlag.Prefetched) !== 0) {
+    if ((c.flags[slot] & PREFETCHED) !== 0) {
       c.notePrefetchUse(slot, late);
       outcome = late ? Outcome.PrefetchLate : Outcome.PrefetchHit;
     }
     this.servedBy = 0;
-    this.hierarchy.notify(c, this.core, requester, line, virtualLine, outcome, now, done);
+    if (c.queue !== null)
+      this.hierarchy.notify(c, this.core, requester, line, virtualLine, outcome, now, done);
     return done;
   }
 
@@ -261,22 +271,22 @@ export class Port implements CorePort {
   private hitHeld(c: Cache, line: number, _virtualLine: number, now: number): number {
     const ready = c.held!.arrival(line, now);
     let done = now + c.hitLatency;
-    c.count(Metric.Accesses, this.core, Requester.Fetch);
+    c.count(ACCESSES, this.core, FETCH);
     this.servedBy = 0;
     if (ready > now) {
-      c.count(Metric.Misses, this.core, Requester.Fetch);
-      c.count(Metric.MshrMerges, this.core, Requester.Fetch);
+      c.count(MISSES, this.core, FETCH);
+      c.count(MSHR_MERGES, this.core, FETCH);
       if (ready > done) done = ready;
-      c.count(Metric.MissLatency, this.core, Requester.Fetch, done - now);
+      c.count(MISS_LATENCY, this.core, FETCH, done - now);
     } else {
-      c.count(Metric.Hits, this.core, Requester.Fetch);
+      c.count(HITS, this.core, FETCH);
     }
     return done;
   }
 
   private tell(c: Cache, requester: Requester, hits: number): void {
-    c.count(Metric.Accesses, this.core, requester, hits);
-    c.count(Metric.Hits, this.core, requester, hits);
+    c.count(ACCESSES, this.core, requester, hits);
+    c.count(HITS, this.core, requester, hits);
   }
 
   /** A store found its line Shared: it waits for the line, then for the right to write it. */
@@ -284,12 +294,12 @@ export class Port implements CorePort {
     const c = this.l1d;
     const hierarchy = this.hierarchy;
     c.countSingle(Single.Upgrades);
-    hierarchy.shareOwnInstruction(this.l1i, line, true);
+    hierarchy.coherence.ownInstruction(this.l1i, line, true, hierarchy.time);
     const start = Math.max(now, c.readyAt[slot]);
     const done = hierarchy.upgrade(c, this.core, line, start + c.tagLatency) + c.responseLatency;
     c.mshrs.hold(m, done);
     c.state[slot] = MODIFIED;
-    c.flags[slot] |= LineFlag.InFlight;
+    c.flags[slot] |= IN_FLIGHT;
     c.readyAt[slot] = done;
     c.targets[slot] = 1;
     c.array.policy.touch(slot);

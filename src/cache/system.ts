@@ -6,8 +6,9 @@ import type { CounterGroup } from "../stats/counters.js";
 import { Agents } from "./agents.js";
 import { Bus } from "./bus.js";
 import { Cache } from "./cache.js";
+import type { PrivateCaches } from "./coherence.js";
 import type { CorePort, Prefetcher, PrefetcherHost } from "./contract.js";
-import { Hierarchy, type PrivateCaches } from "./hierarchy.js";
+import { Hierarchy } from "./hierarchy.js";
 import { Port, type WalkEntrance } from "./port.js";
 import { AttachedPrefetcher, PrefetchQueue, type Translator } from "./prefetch.js";
 

@@ -77,7 +77,15 @@ export class NaiveSystem {
       this.tally,
     );
     const cache = (s: MachineSpec["l1i"], path: string, level: number, users: number[], own: boolean) => {
-      const c = new NaiveCache(s, path, level, users, own, (seed * 1009 + this.caches.length) | 0, this.tally);
+      const c = new NaiveCache(
+        s,
+        path,
+        level,
+        users,
+        own,
+        (seed * 1009 + this.caches.length) | 0,
+        this.tally,
+      );
       this.caches.push(c);
       return c;
     };
@@ -98,7 +106,9 @@ export class NaiveSystem {
         const b = bus(level.bus, 0);
         this.buses.push(cores.map(() => b));
       } else {
-        this.levels.push(cores.map((core) => cache(level.cache, `cpu${core}.${level.name}`, k + 1, [core], true)));
+        this.levels.push(
+          cores.map((core) => cache(level.cache, `cpu${core}.${level.name}`, k + 1, [core], true)),
+        );
         this.buses.push(cores.map(() => bus(level.bus, 0)));
       }
     });
@@ -110,7 +120,7 @@ export class NaiveSystem {
       c.below = last ? null : this.levels[c.level][core];
       c.port = c.bus.port();
     }
-    for (const core of cores) this.memoryPort.push(this.memoryBus.port());
+    for (const _core of cores) this.memoryPort.push(this.memoryBus.port());
     const firstShared = spec.levels.findIndex((level) => level.shared);
     this.privateDepth = firstShared < 0 ? spec.levels.length : firstShared;
     this.coherentBus = firstShared < 0 ? this.memoryBus : this.buses[firstShared][0];
@@ -343,7 +353,19 @@ export class NaiveSystem {
     const answer =
       owner !== null
         ? this.supply(owner.cache, owner.line, core, c.bus, c.port, c.below, leave)
-        : this.request(c.bus, c.port, c.below, core, kind, line, vline, write, ownShared, grantedAbove, leave);
+        : this.request(
+            c.bus,
+            c.port,
+            c.below,
+            core,
+            kind,
+            line,
+            vline,
+            write,
+            ownShared,
+            grantedAbove,
+            leave,
+          );
     const ready = answer.back + c.spec.responseLatency;
     c.takeMshr(start, ready);
     this.servedBy = answer.servedBy;
@@ -418,7 +440,18 @@ export class NaiveSystem {
       c.count("misses", core, kind);
       c.squash(line);
       const start = c.mshrFreeAt(Math.max(at, c.writeBufferFreeAt()));
-      const answer = this.fill(c, core, kind, line, vline, write, ownShared, granted, start, start + c.spec.tagLatency);
+      const answer = this.fill(
+        c,
+        core,
+        kind,
+        line,
+        vline,
+        write,
+        ownShared,
+        granted,
+        start,
+        start + c.spec.tagLatency,
+      );
       c.count("missLatency", core, kind, answer.back - grant);
       let state = answer.granted;
       // A dirty line handed over stays here.
@@ -650,7 +683,9 @@ export class NaiveSystem {
 
   private issue(c: NaiveCache, now: number): void {
     const { line, virtualLine, by } = c.queue[0];
-    const above = this.caches.filter((o) => o.level < c.level && o.cores.some((core) => c.cores.includes(core)));
+    const above = this.caches.filter(
+      (o) => o.level < c.level && o.cores.some((core) => c.cores.includes(core)),
+    );
     if (c.holds(line) || above.some((o) => o.holds(line))) {
       c.pf("pfInCache", by.core);
       c.queue.shift();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Outcome, NOT_NOW, type Prefetcher, type PrefetcherHost } from "../../src/cache/contract.js";
+import { NOT_NOW, type Outcome, type Prefetcher, type PrefetcherHost } from "../../src/cache/contract.js";
 import { MemorySystem } from "../../src/cache/system.js";
 import type { CacheSpec, MachineInput, MachineSpec } from "../../src/machine/spec.js";
 import { machine } from "./machines.js";
@@ -115,7 +115,11 @@ function compare(seed: number, steps: number): void {
     const place = random.pick(places);
     const core = random.below(spec.cores);
     const cache =
-      place === "l1i" ? spec.l1i : place === "l1d" ? spec.l1d : spec.levels.find((l) => l.name === place)!.cache;
+      place === "l1i"
+        ? spec.l1i
+        : place === "l1d"
+          ? spec.l1d
+          : spec.levels.find((l) => l.name === place)!.cache;
     if (cache.infinite || cache.mshrs <= cache.demandReservedMshrs) continue;
     const made: RandomPrefetcher[] = [];
     const factory = (host: PrefetcherHost) => {
@@ -160,12 +164,14 @@ function compare(seed: number, steps: number): void {
       got = port.uncached(line, write, now);
       want = naive.uncached(core, write, now);
     }
-    expect({ step, got }, `seed ${seed}`).toEqual({ step, got: want });
+    if (got !== want) expect({ step, got }, `seed ${seed}`).toEqual({ step, got: want });
     if (got === NOT_NOW) {
-      expect({ step, at: port.retryAt }, `seed ${seed}`).toEqual({ step, at: naive.retryAt });
+      if (port.retryAt !== naive.retryAt)
+        expect({ step, at: port.retryAt }, `seed ${seed}`).toEqual({ step, at: naive.retryAt });
       time[core] = Math.max(now, port.retryAt);
     } else {
-      expect({ step, by: port.servedBy }, `seed ${seed}`).toEqual({ step, by: naive.servedBy });
+      if (port.servedBy !== naive.servedBy)
+        expect({ step, by: port.servedBy }, `seed ${seed}`).toEqual({ step, by: naive.servedBy });
       // Sometimes it waits for the answer, sometimes the next access overlaps.
       time[core] = random.chance(50) ? got : now + random.below(3);
     }
@@ -193,8 +199,8 @@ function compare(seed: number, steps: number): void {
 
 describe("the memory system and its naive twin", () => {
   for (let block = 0; block < 6; block++) {
-    it(`agree on every cycle and every counter (machines ${block * 10} to ${block * 10 + 9})`, () => {
-      for (let seed = block * 10; seed < block * 10 + 10; seed++) compare(seed, 1500);
+    it(`agree on every cycle and every counter (machines ${block * 6} to ${block * 6 + 5})`, () => {
+      for (let seed = block * 6; seed < block * 6 + 6; seed++) compare(seed, 1000);
     });
   }
 });
