@@ -1,5 +1,4 @@
 // fibonacci-nodejs answers SayHello(n) with the n-th Fibonacci number.
-"use strict";
 
 const path = require("node:path");
 const grpc = require("@grpc/grpc-js");

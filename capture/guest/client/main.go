@@ -69,6 +69,7 @@ func main() {
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
 		fail("told nothing after the pause: %v", err)
 	}
+	started := time.Now()
 	for i := 0; i < *settle; i++ {
 		call()
 		check()
@@ -81,5 +82,8 @@ func main() {
 	}
 	markFinish()
 	check()
+	if took := time.Since(started); took > time.Duration(*settle+*recorded)*time.Second {
+		fail("the guest's clock jumped: %d calls took %v", *settle+*recorded, took)
+	}
 	fmt.Println("done")
 }

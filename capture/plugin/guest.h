@@ -1,0 +1,25 @@
+/* The guest's memory, as the emulator's process sees it, and the kernel's tasks in it. */
+#ifndef MUSWARM_GUEST_H
+#define MUSWARM_GUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Offsets in task_struct; the guest's type information (BTF) tells them. */
+struct task_layout {
+    uint32_t mm, pid, tgid, comm;
+};
+
+struct task {
+    uint64_t mm;
+    uint32_t pid, tgid;
+    uint64_t comm[2];
+};
+
+/* Guest-physical address of a host address, or UINT64_MAX where it is no guest memory. */
+uint64_t guest_physical(const void *host);
+
+/* Reads the task at a guest-physical address. False where that is no guest memory. */
+bool guest_task(uint64_t physical, const struct task_layout *layout, struct task *task);
+
+#endif

@@ -1,0 +1,70 @@
+import type { FunctionSpec } from "./functions.js";
+
+/** The capabilities that container engines give by default. */
+const CAPABILITIES = [
+  "AUDIT_WRITE",
+  "CHOWN",
+  "DAC_OVERRIDE",
+  "FOWNER",
+  "FSETID",
+  "KILL",
+  "MKNOD",
+  "NET_BIND_SERVICE",
+  "NET_RAW",
+  "SETFCAP",
+  "SETGID",
+  "SETPCAP",
+  "SETUID",
+  "SYS_CHROOT",
+].map((name) => `CAP_${name}`);
+
+const PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** OCI runtime configuration of the function's container: core 1 only, its own namespaces and network. */
+export function bundleConfig(spec: FunctionSpec): object {
+  const tmpfs = (destination: string, ...options: string[]) => ({
+    destination,
+    type: "tmpfs",
+    source: "tmpfs",
+    options,
+  });
+  return {
+    ociVersion: "1.0.2",
+    hostname: "function",
+    root: { path: "rootfs", readonly: false },
+    process: {
+      terminal: false,
+      user: { uid: 0, gid: 0 },
+      cwd: "/app",
+      args: spec.command,
+      env: [PATH, "HOME=/root", ...Object.entries(spec.env).map(([name, value]) => `${name}=${value}`)],
+      capabilities: { bounding: CAPABILITIES, effective: CAPABILITIES, permitted: CAPABILITIES },
+      noNewPrivileges: true,
+    },
+    mounts: [
+      { destination: "/proc", type: "proc", source: "proc" },
+      { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
+      tmpfs("/dev", "nosuid", "strictatime", "mode=755", "size=65536k"),
+      {
+        destination: "/dev/pts",
+        type: "devpts",
+        source: "devpts",
+        options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
+      },
+      tmpfs("/dev/shm", "nosuid", "noexec", "nodev", "mode=1777", "size=65536k"),
+      tmpfs("/tmp", "nosuid", "nodev", "mode=1777"),
+    ],
+    linux: {
+      cgroupsPath: "/muswarm/function",
+      resources: { cpu: { cpus: "1" }, devices: [{ allow: false, access: "rwm" }] },
+      namespaces: [
+        { type: "pid" },
+        { type: "ipc" },
+        { type: "uts" },
+        { type: "mount" },
+        { type: "cgroup" },
+        { type: "network", path: "/run/netns/function" },
+      ],
+    },
+  };
+}

@@ -1,0 +1,130 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { InputError } from "../errors.js";
+
+/** A step of a capture that failed; the message names the step and where to read more. */
+export class CaptureError extends InputError {
+  override name = "CaptureError";
+}
+
+/** What a capture tells while it goes on. */
+export interface ProgressSink {
+  /** A step begins. */
+  step(text: string): void;
+  /** How far the step is, 0..1. */
+  progress(fraction: number, text: string): void;
+  /** A detail worth keeping. */
+  log(text: string): void;
+}
+
+export interface RunOptions {
+  cwd?: string;
+  env?: Record<string, string>;
+  /** Written to the program's standard input. */
+  input?: string;
+  signal?: AbortSignal;
+}
+
+const KEPT_OUTPUT = 4000;
+
+/** Runs a program to its end. @returns its standard output; throws CaptureError with the end of its error output. */
+export function run(
+  step: string,
+  command: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = start(command, args, options);
+    const out: Buffer[] = [];
+    let errors = "";
+    child.stdout?.on("data", (data: Buffer) => out.push(data));
+    child.stderr?.on("data", (data: Buffer) => {
+      errors = (errors + data.toString("utf8")).slice(-KEPT_OUTPUT);
+    });
+    child.on("error", (error) => reject(failure(step, command, error.message)));
+    child.on("close", (code, killedBy) => {
+      const text = Buffer.concat(out).toString("utf8");
+      if (code === 0) resolve(text);
+      else if (options.signal?.aborted) reject(new CaptureError(`${step}: interrupted`));
+      else
+        reject(
+          failure(
+            step,
+            command,
+            errors.trim() || text.trim().slice(-KEPT_OUTPUT) || `ended with ${code ?? killedBy}`,
+          ),
+        );
+    });
+    child.stdin?.on("error", () => {});
+    child.stdin?.end(options.input ?? "");
+  });
+}
+
+/** Starts a program that is ended with this process, whatever ends it. */
+export function start(command: string, args: readonly string[], options: RunOptions = {}): ChildProcess {
+  const child = spawn(command, args, {
+    cwd: options.cwd,
+    env: { ...process.env, LC_ALL: "C", ...options.env },
+    stdio: ["pipe", "pipe", "pipe"],
+    signal: options.signal,
+    killSignal: "SIGKILL",
+  });
+  const end = () => child.kill("SIGKILL");
+  process.once("exit", end);
+  child.once("close", () => process.removeListener("exit", end));
+  return child;
+}
+
+function failure(step: string, command: string, message: string): CaptureError {
+  return new CaptureError(`${step}: ${command} failed: ${message}`);
+}
+
+/** Debian packages that a capture needs on the host, with a program or file of each to look for. */
+const HOST_PACKAGES = [
+  "qemu-system-x86",
+  "qemu-utils",
+  "gcc",
+  "libc6-dev",
+  "e2fsprogs",
+  "cpio",
+  "fakeroot",
+] as const;
+
+export function missingPackages(): string[] {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholders
+  const format = "${Package} ${db:Status-Status}\n";
+  const asked = spawnSync("dpkg-query", ["-W", "-f", format, ...HOST_PACKAGES], { encoding: "utf8" });
+  if (asked.error !== undefined) {
+    throw new InputError("capture: needs a Debian 12 system: the command dpkg-query is not there");
+  }
+  const installed = new Set(
+    asked.stdout
+      .split("\n")
+      .filter((line) => line.endsWith(" installed"))
+      .map((line) => line.split(" ")[0]),
+  );
+  return HOST_PACKAGES.filter((name) => !installed.has(name));
+}
+
+/** Installs what is missing where that is possible, else throws InputError with the command to run. */
+export async function ensureHostPackages(progress: ProgressSink, signal?: AbortSignal): Promise<void> {
+  const missing = missingPackages();
+  if (missing.length === 0) return;
+  const install = `apt-get install --no-install-recommends ${missing.join(" ")}`;
+  if (process.getuid?.() !== 0) {
+    throw new InputError(`capture: Debian packages are missing: ${missing.join(", ")}. Run: sudo ${install}`);
+  }
+  progress.step(`Installing Debian packages: ${missing.join(", ")}`);
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  await run("install packages", "apt-get", ["update"], { env, signal });
+  await run("install packages", "apt-get", ["install", "-y", "--no-install-recommends", ...missing], {
+    env,
+    signal,
+  });
+}
+
+/** Version of an installed Debian package, or "". */
+export function packageVersion(name: string): string {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholder
+  return spawnSync("dpkg-query", ["-W", "-f", "${Version}", name], { encoding: "utf8" }).stdout ?? "";
+}

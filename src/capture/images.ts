@@ -1,0 +1,194 @@
+import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { bundleConfig } from "./bundle.js";
+import { type Cache, hashTree } from "./cache.js";
+import { CAPTURE_FOLDER, type FunctionSpec } from "./functions.js";
+import { CaptureError, run } from "./host.js";
+import { closure, fetchPackages, type Package, unpack } from "./packages.js";
+
+/** What every guest has; the kernel apart. */
+const BASE_PACKAGES = [
+  "busybox-static",
+  "bash",
+  "coreutils",
+  "dash",
+  "grep",
+  "gzip",
+  "hostname",
+  "iproute2",
+  "mount",
+  "procps",
+  "sed",
+  "tar",
+  "util-linux",
+];
+const KERNEL_PACKAGE = "linux-image-cloud-amd64";
+
+/** Kernel modules that the guest needs, in the order in which they load. */
+const MODULES = [
+  "virtio_ring",
+  "virtio",
+  "virtio_pci_modern_dev",
+  "virtio_pci_legacy_dev",
+  "virtio_pci",
+  "virtio_blk",
+  "overlay",
+  "veth",
+];
+
+export interface Base {
+  /** Folder with `root/` (the guest's files) and `base.img`. */
+  folder: string;
+  packages: Package[];
+}
+
+/** The guest's root file system: container runtime, tools and what the function's runtime needs. */
+export async function buildBase(
+  extra: readonly string[],
+  runtime: string,
+  cache: Cache,
+  signal?: AbortSignal,
+): Promise<Base> {
+  const packages = await closure([...BASE_PACKAGES, runtime, ...extra], cache, signal);
+  const folder = await cache.get("base", { packages, layout: 2 }, async (into) => {
+    const root = join(into, "root");
+    await unpack(await fetchPackages(packages, join(cache.folder, "packages"), signal), root, signal);
+    mkdirSync(join(root, "muswarm"));
+    mkdirSync(join(root, "etc"), { recursive: true });
+    writeFileSync(
+      join(root, "etc/passwd"),
+      "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+    );
+    writeFileSync(join(root, "etc/group"), "root:x:0:\nnogroup:x:65534:\n");
+    writeFileSync(join(root, "etc/hosts"), "127.0.0.1 localhost\n::1 localhost\n");
+    await makeImage(root, join(into, "base.img"), 256, signal);
+  });
+  return { folder, packages };
+}
+
+/** An ext4 image of a folder, with that much room left in it. Everything in it is root's. */
+async function makeImage(from: string, image: string, roomMiB: number, signal?: AbortSignal): Promise<void> {
+  const used = Number(
+    (await run("measure a folder", "du", ["-s", "-m", "--apparent-size", from], { signal })).split("\t")[0],
+  );
+  const blocks = Number((await run("measure a folder", "du", ["-s", "-m", from], { signal })).split("\t")[0]);
+  const size = `${Math.ceil(Math.max(used, blocks) * 1.15) + roomMiB}M`;
+  const args = [
+    "-q",
+    "-t",
+    "ext4",
+    "-E",
+    "root_owner=0:0,hash_seed=6d757377-6172-6d00-0000-000000000000",
+    "-U",
+    "6d757377-6172-6d00-0000-000000000001",
+    "-d",
+    from,
+    image,
+    size,
+  ];
+  if (process.getuid?.() === 0) await run("make a disk image", "mke2fs", args, { signal });
+  else await run("make a disk image", "fakeroot", ["mke2fs", ...args], { signal });
+}
+
+/** Folder with `vmlinuz` and `initrd.img`. */
+export interface Kernel {
+  folder: string;
+  version: string;
+}
+
+export async function buildKernel(base: Base, cache: Cache, signal?: AbortSignal): Promise<Kernel> {
+  const found = (await closure([KERNEL_PACKAGE], cache, signal)).find((p) =>
+    /^linux-image-\d.*-cloud-amd64$/.test(p.name),
+  );
+  if (found === undefined) throw new CaptureError(`fetch the kernel: ${KERNEL_PACKAGE} depends on no kernel`);
+  const init = join(CAPTURE_FOLDER, "guest", "initrd-init");
+  const inputs = {
+    kernel: found,
+    init: hashTree(init),
+    modules: MODULES,
+    busybox: versionOf(base, "busybox-static"),
+  };
+  const folder = await cache.get("kernel", inputs, async (into) => {
+    const unpacked = join(into, "unpacked");
+    await unpack(await fetchPackages([found], join(cache.folder, "packages"), signal), unpacked, signal);
+    const boot = join(unpacked, "boot");
+    const image = readdirSync(boot).find((file) => file.startsWith("vmlinuz-"));
+    if (image === undefined) throw new CaptureError(`fetch the kernel: ${found.name} has no /boot/vmlinuz`);
+    cpSync(join(boot, image), join(into, "vmlinuz"));
+    await makeInitrd(unpacked, join(base.folder, "root"), init, into, signal);
+    rmSync(unpacked, { recursive: true });
+  });
+  return { folder, version: `${found.name.replace("linux-image-", "")} (${found.version})` };
+}
+
+async function makeInitrd(
+  kernelRoot: string,
+  root: string,
+  init: string,
+  into: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const tree = join(into, "initrd");
+  for (const name of ["modules", "dev", "proc", "root"]) mkdirSync(join(tree, name), { recursive: true });
+  cpSync(init, join(tree, "init"));
+  chmodSync(join(tree, "init"), 0o755);
+  cpSync(join(root, "usr/bin/busybox"), join(tree, "busybox"));
+  const files = readdirSync(join(kernelRoot, "usr/lib/modules"), { recursive: true, encoding: "utf8" });
+  for (const module of MODULES) {
+    const file = files.find((path) => basename(path) === `${module}.ko`);
+    if (file === undefined) throw new CaptureError(`make the initrd: the kernel has no module ${module}`);
+    cpSync(join(kernelRoot, "usr/lib/modules", file), join(tree, "modules", `${module}.ko`));
+  }
+  writeFileSync(join(tree, "modules/order"), MODULES.map((module) => `${module}.ko\n`).join(""));
+  const script = 'cd "$1" && find . | LC_ALL=C sort | cpio -o -H newc --quiet -R 0:0 >"$2"';
+  await run(
+    "make the initrd",
+    "bash",
+    ["-o", "pipefail", "-c", script, "initrd", tree, join(into, "initrd.img")],
+    { signal },
+  );
+  rmSync(tree, { recursive: true });
+}
+
+export interface FunctionImageParts {
+  spec: FunctionSpec;
+  /** Folders that hold /app and the client. */
+  app: string;
+  client: string;
+  settings: Record<string, string>;
+}
+
+/** Folder with `tree/` and `function.img`: the disk that makes a guest run this function. */
+export async function buildFunctionImage(
+  parts: FunctionImageParts,
+  cache: Cache,
+  signal?: AbortSignal,
+): Promise<string> {
+  const init = join(CAPTURE_FOLDER, "guest", "init");
+  const config = bundleConfig(parts.spec);
+  const inputs = {
+    app: basename(parts.app),
+    client: basename(parts.client),
+    init: hashTree(init),
+    config,
+    settings: parts.settings,
+  };
+  return cache.get(`disk-${parts.spec.name}`, inputs, async (into) => {
+    const tree = join(into, "tree");
+    mkdirSync(join(tree, "rootfs"), { recursive: true });
+    cpSync(parts.app, join(tree, "rootfs/app"), { recursive: true });
+    cpSync(join(parts.client, "client"), join(tree, "client"));
+    cpSync(init, join(tree, "init"));
+    chmodSync(join(tree, "init"), 0o755);
+    writeFileSync(join(tree, "config.json"), JSON.stringify(config));
+    const lines = Object.entries(parts.settings).map(
+      ([name, value]) => `${name}='${value.replaceAll("'", "'\\''")}'\n`,
+    );
+    writeFileSync(join(tree, "settings"), lines.join(""));
+    await makeImage(tree, join(into, "function.img"), 16, signal);
+  });
+}
+
+export function versionOf(base: Base, name: string): string {
+  return base.packages.find((p) => p.name === name)?.version ?? "";
+}

@@ -1,0 +1,86 @@
+import { InputError } from "../errors.js";
+
+/** What to capture, and how. */
+export interface CaptureOptions {
+  /** Name of a function under capture/functions, or the path of a folder with a function.json. */
+  function: string;
+  /** Trace file to write. */
+  output: string;
+  /** Calls before the measured ones, in all. Default 20. */
+  warm?: number;
+  /** How many of them, the last, are recorded in the trace. Default 5. */
+  recordedWarm?: number;
+  /** Measured calls. Default 10. */
+  invocations?: number;
+  /** OCI runtime of the guest. Default "runc". */
+  runtime?: string;
+  /** Folder for packages, images, snapshots; kept between captures. Default `muswarm` in the user's cache folder. */
+  workDir?: string;
+  /** Keep the recorder's raw file. */
+  keep?: boolean;
+  /** Ends the capture and everything that it started. */
+  signal?: AbortSignal;
+}
+
+export const RUNTIMES = ["runc", "crun"] as const;
+
+/** Options with every default filled in. */
+export interface Plan {
+  function: string;
+  output: string;
+  warm: number;
+  recordedWarm: number;
+  invocations: number;
+  runtime: string;
+  keep: boolean;
+}
+
+const MAX_CALLS = 1_000_000;
+
+export function planOf(options: CaptureOptions): Plan {
+  const warm = count(options.warm ?? 20, "warm", 0);
+  const plan = {
+    function: options.function,
+    output: options.output,
+    warm,
+    recordedWarm: count(options.recordedWarm ?? Math.min(5, warm), "recorded-warm", 0),
+    invocations: count(options.invocations ?? 10, "invocations", 1),
+    runtime: options.runtime ?? "runc",
+    keep: options.keep ?? false,
+  };
+  if (plan.recordedWarm > plan.warm) {
+    throw new InputError(
+      `recorded-warm: ${plan.recordedWarm} of the ${plan.warm} warm-up calls cannot be recorded; give warm ${plan.recordedWarm} or more`,
+    );
+  }
+  if (!(RUNTIMES as readonly string[]).includes(plan.runtime)) {
+    throw new InputError(`runtime: no container runtime "${plan.runtime}". Known: ${RUNTIMES.join(", ")}.`);
+  }
+  return plan;
+}
+
+function count(value: number, name: string, least: number): number {
+  if (!Number.isInteger(value) || value < least || value > MAX_CALLS) {
+    throw new InputError(`${name}: ${value} is not a whole number from ${least} to ${MAX_CALLS}`);
+  }
+  return value;
+}
+
+/**
+ * How the calls are shared out: before the snapshot (fast, unrecorded), after it (the recorder's clock,
+ * unrecorded: the guest settles), recorded.
+ */
+export function callsOf(plan: Plan): { before: number; settle: number; recorded: number } {
+  const unrecorded = plan.warm - plan.recordedWarm;
+  const settle = Math.min(5, Math.floor(unrecorded / 2));
+  return { before: unrecorded - settle, settle, recorded: plan.recordedWarm + plan.invocations };
+}
+
+/** The command that makes the same trace. */
+export function commandOf(plan: Plan): string {
+  const runtime = plan.runtime === "runc" ? "" : ` --runtime ${plan.runtime}`;
+  return (
+    `muswarm capture ${plan.function} -o ${plan.output} --warm ${plan.warm} --recorded-warm ${plan.recordedWarm} ` +
+    `--invocations ${plan.invocations}${runtime}`
+  );
+}

@@ -1,0 +1,119 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { bundleConfig } from "../../src/capture/bundle.js";
+import { Cache, hashTree } from "../../src/capture/cache.js";
+import { findFunction, listFunctions } from "../../src/capture/functions.js";
+import { callsOf, commandOf, planOf } from "../../src/capture/options.js";
+import { InputError } from "../../src/errors.js";
+
+const root = mkdtempSync(join(tmpdir(), "muswarm-capture-"));
+afterAll(() => rmSync(root, { recursive: true }));
+
+describe("capture options", () => {
+  const base = { function: "fibonacci-go", output: "out.trace" };
+
+  test("have the documented defaults", () => {
+    expect(planOf(base)).toMatchObject({
+      warm: 20,
+      recordedWarm: 5,
+      invocations: 10,
+      runtime: "runc",
+      keep: false,
+    });
+  });
+
+  test("share all calls out: before the snapshot, after it, recorded", () => {
+    expect(callsOf(planOf(base))).toEqual({ before: 10, settle: 5, recorded: 15 });
+    expect(callsOf(planOf({ ...base, warm: 1, recordedWarm: 1 }))).toEqual({
+      before: 0,
+      settle: 0,
+      recorded: 11,
+    });
+    expect(callsOf(planOf({ ...base, warm: 3 }))).toEqual({ before: 0, settle: 0, recorded: 13 });
+  });
+
+  test("that cannot be are refused by name", () => {
+    expect(() => planOf({ ...base, warm: 3, recordedWarm: 4 })).toThrow(InputError);
+    expect(() => planOf({ ...base, invocations: 0 })).toThrow("invocations: 0");
+    expect(() => planOf({ ...base, runtime: "rkt" })).toThrow(
+      'no container runtime "rkt". Known: runc, crun.',
+    );
+  });
+
+  test("make the command that makes the trace again", () => {
+    expect(commandOf(planOf({ ...base, warm: 30, runtime: "crun" }))).toBe(
+      "muswarm capture fibonacci-go -o out.trace --warm 30 --recorded-warm 5 --invocations 10 --runtime crun",
+    );
+  });
+});
+
+describe("functions", () => {
+  test("that come with the package are complete", () => {
+    const names = listFunctions().map((f) => f.name);
+    expect(names).toEqual(expect.arrayContaining(["fibonacci-go", "fibonacci-nodejs", "fibonacci-python"]));
+    for (const name of names) expect(findFunction(name).command.length).toBeGreaterThan(0);
+  });
+
+  test("that do not exist are answered with the nearest that does", () => {
+    expect(() => findFunction("fibonaci-go")).toThrow('Did you mean "fibonacci-go"?');
+  });
+
+  test("can be a folder of the user's", () => {
+    const folder = join(root, "mine");
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "function.json"), '{"runtime":"files","command":["/app/serve"]}');
+    expect(findFunction(folder)).toMatchObject({ name: "mine", runtime: "files", packages: [], expect: "" });
+  });
+
+  test("with a wrong function.json say which key", () => {
+    const folder = join(root, "wrong");
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "function.json"), '{"runtime":"perl","command":["x"]}');
+    expect(() => findFunction(folder)).toThrow(/function\.json: runtime:/);
+  });
+
+  test("run in a container that has core 1 alone", () => {
+    const config = bundleConfig(findFunction("fibonacci-go"));
+    expect(config).toMatchObject({
+      linux: { resources: { cpu: { cpus: "1" } } },
+      process: { args: ["/app/server"] },
+    });
+  });
+});
+
+describe("the cache", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(root, "cache-"));
+  });
+
+  test("builds once for the same inputs, again for others", async () => {
+    const cache = new Cache(folder);
+    let built = 0;
+    const build = () => void built++;
+    const first = await cache.get("thing", { a: 1 }, build);
+    expect(await cache.get("thing", { a: 1 }, build)).toBe(first);
+    expect(await cache.get("thing", { a: 2 }, build)).not.toBe(first);
+    expect(built).toBe(2);
+  });
+
+  test("keeps nothing of a build that failed", async () => {
+    const cache = new Cache(folder);
+    const failing = cache.get("thing", {}, (into) => {
+      writeFileSync(join(into, "half"), "");
+      throw new Error("no");
+    });
+    await expect(failing).rejects.toThrow("no");
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test("hashes names and contents of a folder", () => {
+    mkdirSync(join(folder, "sub"));
+    writeFileSync(join(folder, "sub", "x"), "1");
+    const before = hashTree(folder);
+    writeFileSync(join(folder, "sub", "x"), "2");
+    expect(hashTree(folder)).not.toBe(before);
+  });
+});
