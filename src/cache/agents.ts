@@ -78,6 +78,7 @@ export class Agents {
     if (c.holds(line) || this.heldAbove(c, line)) {
       c.countPrefetch(PfMetric.InCache, by.core);
       queue.pop();
+      by.prefetcher.retired?.(line, now);
       return;
     }
     if (c.mshrs.free(now) <= c.spec.demandReservedMshrs) {

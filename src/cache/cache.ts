@@ -205,12 +205,14 @@ export class Cache {
     this.broughtBy[slot] = number;
   }
 
-  /** The first demand for a line whose Prefetched flag is set. */
-  notePrefetchUse(slot: number, late: boolean): void {
+  /** The first demand, by core `core`, for a line whose Prefetched flag is set. */
+  notePrefetchUse(slot: number, late: boolean, core: number, now: number): void {
     this.flags[slot] &= ~LineFlag.Prefetched;
-    const core = this.prefetchers[this.broughtBy[slot] - 1].core;
-    this.countPrefetch(PfMetric.Useful, core);
-    if (late) this.countPrefetch(PfMetric.Late, core);
+    const by = this.prefetchers[this.broughtBy[slot] - 1];
+    this.countPrefetch(PfMetric.Useful, by.core);
+    if (late) this.countPrefetch(PfMetric.Late, by.core);
+    // Its own core's demand is reported to the prefetcher as such.
+    if (by.core !== core) by.prefetcher.retired?.(this.array.tags[slot], now);
   }
 
   /** Takes the line out of a slot. Its data is lost. */
@@ -233,7 +235,7 @@ export class Cache {
     this.mshrs.clear();
     this.writeBuffer.clear();
     this.held?.settle();
-    this.queue?.clear();
+    this.queue?.clear(now);
   }
 
   /** @returns the identities between counters that do not hold. */

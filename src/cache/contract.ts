@@ -115,6 +115,11 @@ export interface Prefetcher {
   ): void;
   /** A line that this prefetcher brought leaves the cache without having been demanded. */
   evictedUnused(line: number, now: number): void;
+  /**
+   * A line that this prefetcher put into the queue will not be reported in any other way: it was found
+   * present when its turn came, it was thrown out of the queue by a flush, or another core demanded it first.
+   */
+  retired?(line: number, now: number): void;
   /** An invocation of function instance `instance` begins (is scheduled) or ends on this core. */
   beginInvocation(instance: number, now: number): void;
   endInvocation(instance: number, now: number): void;

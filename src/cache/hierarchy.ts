@@ -319,7 +319,7 @@ export class Hierarchy {
       }
     }
     if ((c.flags[slot] & PREFETCHED) !== 0) {
-      c.notePrefetchUse(slot, late);
+      c.notePrefetchUse(slot, late, core, this.time);
       outcome = late ? Outcome.PrefetchLate : Outcome.PrefetchHit;
     }
     if (c.queue !== null) this.notify(c, core, requester, line, virtualLine, outcome, this.time, data);

@@ -205,7 +205,7 @@ export class Port implements CorePort {
       done = this.upgrade(slot, line, now, m);
       outcome = Outcome.Hit;
       if ((c.flags[slot] & PREFETCHED) !== 0) {
-        c.notePrefetchUse(slot, false);
+        c.notePrefetchUse(slot, false, this.core, now);
         outcome = Outcome.PrefetchHit;
       }
     } else {
@@ -258,7 +258,7 @@ export class Port implements CorePort {
     if (requester === STORE) c.state[slot] = MODIFIED;
     c.array.policy.touch(slot);
     if ((c.flags[slot] & PREFETCHED) !== 0) {
-      c.notePrefetchUse(slot, late);
+      c.notePrefetchUse(slot, late, this.core, now);
       outcome = late ? Outcome.PrefetchLate : Outcome.PrefetchHit;
     }
     this.servedBy = 0;

@@ -122,10 +122,13 @@ export class PrefetchQueue {
   }
 
   /** Throws all entries away, counted as dropped. */
-  clear(): void {
+  clear(now: number): void {
     while (this.count > 0) {
-      this.cache.countPrefetch(PfMetric.Dropped, this.headPrefetcher.core);
+      const by = this.headPrefetcher;
+      const line = this.headLine;
+      this.cache.countPrefetch(PfMetric.Dropped, by.core);
       this.pop();
+      by.prefetcher.retired?.(line, now);
     }
     this.blockedUntil = 0;
   }

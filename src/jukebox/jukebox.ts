@@ -86,8 +86,7 @@ export class Jukebox implements Prefetcher {
 
   /**
    * A line that went into the queue will never be reported as used or evicted: dropped at issue, flushed
-   * from the queue, used first by another core. Beyond the contract; a cache that calls it spares a
-   * paced replay the wait for its next sweep.
+   * from the queue, used first by another core. Without this report a paced replay finds it at its next sweep.
    */
   retired(line: number, now: number): void {
     if (this.outstanding.end(line, C.pfLost)) this.release(now);

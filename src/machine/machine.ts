@@ -59,7 +59,7 @@ export class Machine {
     }
     checkFit(this.spec, trace);
     this.functionCore = header.functionCore;
-    this.memory = new MemorySystem(this.spec, { seed: options.seed });
+    this.memory = new MemorySystem(this.spec, { seed: options.seed, dirtyHandOver: spec.dirtyHandOver });
     this.memory.setPages(pages);
     const pageTables = new PageTables(pages, spec.memory.sizeMiB);
     this.cores = Array.from({ length: header.cores }, (_, id) => {

@@ -167,6 +167,8 @@ export const machineSchema = z.strictObject({
   l1d: cacheSchema,
   /** From the L1s down. */
   levels: z.array(levelSchema).min(1).max(4),
+  /** A shared level hands the duty to write a dirty line back up to its only reader, as gem5's caches do. */
+  dirtyHandOver: z.boolean().default(false),
   memoryBus: busSchema.prefault({ frontendLatency: 3, forwardLatency: 4, responseLatency: 2 }),
   memory: memorySchema,
   jukebox: jukeboxSchema.optional(),

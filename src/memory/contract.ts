@@ -13,8 +13,9 @@ export type Traffic = (typeof Traffic)[keyof typeof Traffic];
 export const TRAFFIC_KINDS = 8;
 
 /**
- * Main memory as the last cache sees it. Called by src/cache only, in order of `now`. All times are
- * integer cycles of the core clock.
+ * Main memory as the last cache sees it. Called by src/cache only, in the order in which requests left their
+ * L1s: `now` may run back by the difference between the paths to memory. All times are integer cycles of the
+ * core clock.
  */
 export interface MainMemory {
   /** Reads a line (64 bytes). @returns cycle at which its last byte leaves the controller, > now. */
