@@ -3,7 +3,16 @@
  * as JSON. Called by run.js.
  */
 import Benchmark from "benchmark";
-import { decodeBlocks, loadMachine, MemorySystem, openTrace, parseOverride, protocol, runProtocol, scan } from "muswarm";
+import {
+  decodeTrace,
+  loadMachine,
+  MemorySystem,
+  openTrace,
+  parseOverride,
+  protocol,
+  runProtocol,
+  scan,
+} from "muswarm";
 
 /** Units of work a second: median over the samples, and how far they scatter. */
 export interface Outcome {
@@ -23,9 +32,14 @@ function measure(units: number, samples: number, work: () => void): Outcome {
   return { perSecond: units / median, errorPercent: bench.stats.rme, samples: times.length };
 }
 
-function simulation(path: string, model: string, machineName: string, samples: number): Outcome {
+async function simulation(
+  path: string,
+  model: string,
+  machineName: string,
+  samples: number,
+): Promise<Outcome> {
   const trace = openTrace(path);
-  const decoded = decodeBlocks(trace.blocks, trace.pages);
+  const decoded = await decodeTrace(path);
   const machine = loadMachine(machineName, [parseOverride(`core.model="${model}"`)]);
   const instructions = trace.cores.reduce((sum, core) => sum + core.instructions, 0);
   return measure(instructions, samples, () => {
@@ -64,9 +78,9 @@ function access(lines: number, samples: number): Outcome {
 
 const [name, ...rest] = process.argv.slice(2);
 const samples = Number(rest.pop());
-const outcomes: Record<string, () => Outcome> = {
+const outcomes: Record<string, () => Outcome | Promise<Outcome>> = {
   simulation: () => simulation(rest[0], rest[1], rest[2], samples),
   reading: () => reading(rest[0], samples),
   access: () => access(Number(rest[0]), samples),
 };
-console.log(JSON.stringify(outcomes[name]()));
+console.log(JSON.stringify(await outcomes[name]()));

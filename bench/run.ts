@@ -16,7 +16,9 @@ const traces = readdirSync(traceFolder)
 
 function child(...args: string[]): Outcome {
   process.stderr.write(`measuring ${args.map((a) => a.replace(traceFolder, "")).join(" ")}\n`);
-  const text = execFileSync(process.execPath, [here("./measure.js"), ...args, String(samples)], { encoding: "utf8" });
+  const text = execFileSync(process.execPath, [here("./measure.js"), ...args, String(samples)], {
+    encoding: "utf8",
+  });
   return JSON.parse(text) as Outcome;
 }
 
@@ -61,7 +63,11 @@ if (json) {
 } else {
   const speeds = new Table({ head: ["Speed", "median", "unit", "± %"], style: { head: [], border: [] } });
   for (const s of speed) speeds.push([s.what, s.value.toFixed(1), s.unit, s.errorPercent.toFixed(1)]);
-  const ipcs = new Table({ head: ["IPC", "machine", ...protocols.map((p) => p.name)], style: { head: [], border: [] } });
-  for (const row of ipc) ipcs.push([row.trace, row.machine, ...protocols.map((p) => row.ipc[p.name].toFixed(3))]);
+  const ipcs = new Table({
+    head: ["IPC", "machine", ...protocols.map((p) => p.name)],
+    style: { head: [], border: [] },
+  });
+  for (const row of ipc)
+    ipcs.push([row.trace, row.machine, ...protocols.map((p) => row.ipc[p.name].toFixed(3))]);
   console.log(`${speeds.toString()}\n${ipcs.toString()}`);
 }

@@ -12,10 +12,11 @@ export type {
   RunProgress,
   RunResult,
 } from "./experiment/contract.js";
-export { DEFAULT_REPLAY_DISTANCE, PROTOCOLS, protocol } from "./experiment/protocols.js";
+export { PROTOCOLS, protocol } from "./experiment/protocols.js";
 export { IdentityError, runProtocol } from "./experiment/run.js";
 export { type SimulateOptions, type SimulateProgress, simulate } from "./experiment/simulate.js";
 export { type DecodedTable, decodeBlocks } from "./loader/decode/index.js";
+export { decodeTrace } from "./loader/decode/thread.js";
 export * from "./loader/index.js";
 export { loadMachine, machineNames, type Override, parseMachine, parseOverride } from "./machine/load.js";
 export type { MachineInput, MachineSpec } from "./machine/spec.js";

@@ -33,6 +33,7 @@ export interface CounterSchema {
 /** One trace run on one machine under one protocol. */
 export interface RunResult {
   protocol: ProtocolSpec;
+  /** As it was run: the machine's description with what the protocol changes. */
   machine: MachineSpec;
   trace: {
     path: string;

@@ -4,12 +4,6 @@ import type { ProtocolSpec } from "./contract.js";
 const EVERYTHING = { caches: true, tlbs: true, predictors: true };
 const NOTHING = { caches: false, tlbs: false, predictors: false };
 
-/**
- * Prefetched lines that paced Jukebox lets stand unused before its replay waits, where the machine does
- * not say. Chosen by sweep on the shipped traces (docs/experiments.md).
- */
-export const DEFAULT_REPLAY_DISTANCE = 64;
-
 /** The protocols that come with the package, in the order in which tables show them. */
 export const PROTOCOLS: readonly ProtocolSpec[] = [
   {
@@ -33,9 +27,10 @@ export const PROTOCOLS: readonly ProtocolSpec[] = [
   },
   {
     name: "jukebox-paced",
-    description: "lukewarm, and Jukebox whose replay waits while too many prefetched lines are unused",
+    description:
+      "lukewarm, and Jukebox whose replay waits while jukebox.replayDistance prefetched lines are unused",
     flush: EVERYTHING,
-    jukebox: { replayDistance: DEFAULT_REPLAY_DISTANCE },
+    jukebox: {},
     perfectICache: false,
   },
   {

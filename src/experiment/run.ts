@@ -26,13 +26,22 @@ export function runProtocol(
 ): RunResult {
   const { header } = trace;
   const started = performance.now();
-  const machine = new Machine(spec, trace, decoded, { jukebox: protocol.jukebox, perfectICache: protocol.perfectICache, seed });
+  const machine = new Machine(spec, trace, decoded, {
+    jukebox: protocol.jukebox,
+    perfectICache: protocol.perfectICache,
+    seed,
+  });
   const invocations: InvocationResult[] = [];
   let before = machine.sheet.snapshot();
   let beginCycle = 0;
   const total = trace.cores.reduce((sum, c) => sum + c.instructions, 0);
   const report = () =>
-    onProgress?.({ protocol: protocol.name, machine: spec.name, done: machine.committedInstructions(), total });
+    onProgress?.({
+      protocol: protocol.name,
+      machine: spec.name,
+      done: machine.committedInstructions(),
+      total,
+    });
 
   const scheduler = new Scheduler(
     machine.cores,

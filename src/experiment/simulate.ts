@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 import { MessageChannel } from "node:worker_threads";
 import { Tinypool } from "tinypool";
 import { InputError } from "../errors.js";
-import { openTrace } from "../loader/index.js";
+import { decodeTrace } from "../loader/decode/thread.js";
+import { openTrace } from "../loader/reader.js";
 import type { MachineSpec } from "../machine/spec.js";
 import type { ProtocolSpec, RunProgress, RunResult } from "./contract.js";
 import { type Job, runJob } from "./job.js";
@@ -48,7 +49,7 @@ export async function simulate(
   if (!Number.isSafeInteger(seed) || seed < 0 || seed > 0xffff_ffff) {
     throw new InputError(`seed: expected an integer from 0 to 4294967295, got ${seed}`);
   }
-  const jobs: Job[] = [];
+  const jobs: Omit<Job, "decoded">[] = [];
   const totals: number[] = [];
   for (const path of options.traces) {
     const trace = openTrace(path);
@@ -61,7 +62,9 @@ export async function simulate(
       }
       for (const protocol of protocols) {
         if (protocol.jukebox && !machine.jukebox) {
-          throw new InputError(`machine ${machine.name} has no "jukebox", which protocol ${protocol.name} needs`);
+          throw new InputError(
+            `machine ${machine.name} has no "jukebox", which protocol ${protocol.name} needs`,
+          );
         }
         jobs.push({ path, machine, protocol, seed });
         totals.push(instructions);
@@ -81,24 +84,36 @@ export async function simulate(
     onProgress?.({ done: done.reduce((a, b) => a + b, 0), total, finishedRuns, runs: jobs.length });
   };
 
+  const decoding = new Map<string, ReturnType<typeof decodeTrace>>();
+  const decoded = (path: string) => {
+    const known = decoding.get(path) ?? decodeTrace(path);
+    decoding.set(path, known);
+    return known;
+  };
   const worker = fileURLToPath(new URL("./worker.js", import.meta.url));
   const threads = Math.min(options.jobs ?? availableParallelism(), jobs.length);
   if (threads === 0 || !existsSync(worker)) {
-    return jobs.map((job, i) => {
+    const results: RunResult[] = [];
+    for (const [i, job] of jobs.entries()) {
       options.signal?.throwIfAborted();
-      const result = runJob(job, (p) => progress(i, p));
+      results.push(runJob({ ...job, decoded: await decoded(job.path) }, (p) => progress(i, p)));
       finished(i);
-      return result;
-    });
+    }
+    return results;
   }
-  const pool = new Tinypool({ filename: worker, minThreads: threads, maxThreads: threads, runtime: "worker_threads" });
+  const pool = new Tinypool({
+    filename: worker,
+    minThreads: threads,
+    maxThreads: threads,
+    runtime: "worker_threads",
+  });
   try {
     return await Promise.all(
       jobs.map(async (job, i) => {
         const { port1, port2 } = new MessageChannel();
         port1.on("message", (p: RunProgress) => progress(i, p));
         try {
-          const task = { job, port: port2 };
+          const task = { job: { ...job, decoded: await decoded(job.path) }, port: port2 };
           const outcome = await pool.run(task, { transferList: [port2], signal: options.signal });
           if (outcome.inputError !== undefined) throw new InputError(outcome.inputError);
           finished(i);

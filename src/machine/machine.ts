@@ -63,7 +63,13 @@ export class Machine {
     this.memory.setPages(pages);
     const pageTables = new PageTables(pages, spec.memory.sizeMiB);
     this.cores = Array.from({ length: header.cores }, (_, id) => {
-      const core = createCore(id, { spec: this.spec, port: this.memory.port(id), pages, decoded, pageTables });
+      const core = createCore(id, {
+        spec: this.spec,
+        port: this.memory.port(id),
+        pages,
+        decoded,
+        pageTables,
+      });
       this.memory.setTranslator(id, core.translation);
       core.attach(trace.stream(id));
       for (const group of core.groups) this.sheet.add(group);

@@ -149,8 +149,11 @@ export const jukeboxSchema = z.strictObject({
   metadataBytes: count(0, 1 << 26).default(16384),
   /** Bits of a region pointer in an entry. */
   regionPointerBits: count(1, 64).default(38),
-  /** Prefetched lines that may be unused before the replay waits; -1: no limit, the paper's Jukebox. */
-  replayDistance: count(-1, 1 << 20).default(-1),
+  /**
+   * Prefetched lines that may be unused before a paced replay waits; -1: no limit. The protocol `jukebox`
+   * (the paper's, not paced) overrides it with -1.
+   */
+  replayDistance: count(-1, 1 << 20).default(64),
   /** Metadata lines that may be on their way to the replayer. */
   metadataReadsInFlight: count(1, 64).default(2),
   /** Replay starts when the function is first scheduled in an invocation, or when the invocation begins. */

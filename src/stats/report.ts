@@ -147,7 +147,7 @@ function footnotes(all: readonly RunMetrics[], codeKB: number | undefined): stri
     const { protocol, trace } = run;
     if (protocol.jukebox === undefined) continue;
     const heading = HEADINGS[protocol.name] ?? protocol.name;
-    const distance = protocol.jukebox.replayDistance ?? run.machine.jukebox?.replayDistance ?? -1;
+    const distance = run.machine.jukebox?.replayDistance ?? -1;
     if (distance >= 0)
       notes.push(`${heading}: the replay waits while ${distance} prefetched lines are unused.`);
     const view = measuredTotal(run);
@@ -155,7 +155,7 @@ function footnotes(all: readonly RunMetrics[], codeKB: number | undefined): stri
     const lines = counter("totalNumPrefetches");
     const lost = counter("linesOverflowed");
     if (lost > 0) {
-      const kB = (protocol.jukebox.metadataBytes ?? run.machine.jukebox!.metadataBytes) / 1024;
+      const kB = run.machine.jukebox!.metadataBytes / 1024;
       notes.push(
         `${heading}: ${percent(lost / lines)} % of the recorded lines did not fit into ${kB} kB of metadata.`,
       );

@@ -69,8 +69,13 @@ export function sheetOf(machine: MachineSpec, jukebox: boolean): CounterSheet {
 }
 
 export function syntheticRun(synthetic: Synthetic): RunResult {
-  const machine = synthetic.machine ?? loadMachine("simple");
+  const described = synthetic.machine ?? loadMachine("simple");
   const spec = typeof synthetic.protocol === "string" ? protocol(synthetic.protocol) : synthetic.protocol;
+  // As a run gives it: with what the protocol changes.
+  const machine =
+    spec.jukebox && described.jukebox
+      ? { ...described, jukebox: { ...described.jukebox, ...spec.jukebox } }
+      : described;
   const sheet = sheetOf(machine, spec.jukebox !== undefined);
   const warm = synthetic.warm ?? 0;
   const all = [...Array.from({ length: warm }, (): Values => ({})), ...synthetic.invocations];
