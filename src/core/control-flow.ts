@@ -1,4 +1,4 @@
-import { BranchKind, type DecodedTable } from "../loader/decode/rows.js";
+import { BranchKind, type DecodedTable, LOW_WORDS } from "../loader/decode/rows.js";
 import type { BranchUnit } from "./branch/index.js";
 import { Count } from "./counters.js";
 import { Mark, type StreamBuffer } from "./stream-buffer.js";
@@ -56,7 +56,7 @@ export class ControlFlow {
   }
 
   private way(last: number, block: number, interrupted: boolean): number {
-    const { branch, start, end, target, lastPc } = this.decoded;
+    const { branch, start, end, target, low } = this.decoded;
     const { values } = this;
     const kind = branch[last];
     const to = start[block];
@@ -75,7 +75,13 @@ export class ControlFlow {
     }
     if (kind === BranchKind.System) return Way.System;
     const taken = !conditional || to !== end[last];
-    const right = this.unit.predict(kind, low31(lastPc[last]), low31(end[last]), taken, low31(to));
+    const right = this.unit.predict(
+      kind,
+      low[last * LOW_WORDS + 2],
+      low[last * LOW_WORDS + 1],
+      taken,
+      low[block * LOW_WORDS],
+    );
     if (!right) {
       values[Count.Mispredicts + kind]++;
       return Way.Mispredict;
@@ -83,6 +89,3 @@ export class ControlFlow {
     return taken ? Way.Predicted : Way.Next;
   }
 }
-
-/** Low 31 bits of a 48-bit address, as a non-negative int32. */
-const low31 = (address: number): number => address % 2147483648 | 0;

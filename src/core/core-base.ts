@@ -33,7 +33,7 @@ export abstract class CoreBase implements Core {
   readonly translation: Translation;
   stopPosition = Number.POSITIVE_INFINITY;
   position = 0;
-  time = 0;
+  time = -0;
   eventKind = 0;
   eventA = 0;
   eventB = 0;
@@ -53,7 +53,7 @@ export abstract class CoreBase implements Core {
   protected blk = 0;
   protected addressAt = 0;
   /** Cycle of the last commit, and slots used in it. */
-  protected commitCycle = 0;
+  protected commitCycle = -0;
   protected commitSlots: number;
 
   constructor(

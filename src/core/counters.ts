@@ -1,6 +1,6 @@
+import { SERVED_BY_MEMORY } from "../cache/contract.js";
 import type { MachineSpec } from "../machine/spec.js";
 import type { CounterDef, CounterGroup } from "../stats/counters.js";
-import { SERVED_BY_MEMORY } from "../cache/contract.js";
 import { BRANCH_COUNTERS } from "./branch/index.js";
 
 /**
@@ -25,16 +25,16 @@ export const Cause = {
   Idle: 13,
   Sync: 14,
   Open: 15,
-  /** Plus the level that served: 0 = L1, ... */
+  /** Plus `levelIndex`. The two alternate, so that the levels a machine does not have are at the end. */
   Fetch: 16,
-  Load: 24,
+  Load: 17,
 } as const;
-export const CAUSES = 32;
-/** Index after Fetch or Load of main memory. */
-export const MEMORY_LEVEL = 6;
+/** A machine has at most four levels below the L1s. */
+export const CAUSES = 28;
 
-/** Index of a `servedBy` among a cause's levels. */
-export const levelIndex = (servedBy: number): number => (servedBy === SERVED_BY_MEMORY ? MEMORY_LEVEL : servedBy);
+/** What to add to Fetch or Load for a `servedBy`: 0 the L1, 2 main memory, 4 and on the levels between. */
+export const levelIndex = (servedBy: number): number =>
+  servedBy === 0 ? 0 : servedBy === SERVED_BY_MEMORY ? 2 : 2 * servedBy + 2;
 
 const CAUSE_TEXT: readonly (readonly [number, string, string])[] = [
   [Cause.Base, "base", "slots in which a micro-op committed"],
@@ -71,19 +71,32 @@ export const Count = {
   RepElements: 11,
   Uncached: 12,
   Splits: 13,
-  /** Plus BranchKind. */
-  Branches: 16,
-  Mispredicts: 24,
+  /** Plus BranchKind, from 1 on. */
+  Branches: 13,
+  Mispredicts: 20,
   /** Plus Cause. */
-  Slots: 32,
+  Slots: 28,
 } as const;
 export const COUNTS = Count.Slots + CAUSES;
 
-const KINDS = ["none", "conditional", "directJump", "directCall", "indirectJump", "indirectCall", "return", "system"];
+const KINDS = [
+  "none",
+  "conditional",
+  "directJump",
+  "directCall",
+  "indirectJump",
+  "indirectCall",
+  "return",
+  "system",
+];
 
-const def = (name: string, unit: CounterDef["unit"], description: string): CounterDef => ({ name, unit, description });
+const def = (name: string, unit: CounterDef["unit"], description: string): CounterDef => ({
+  name,
+  unit,
+  description,
+});
 
-/** Values live at the indices of `Count`; names exist for those in use. */
+/** Values live at the indices of `Count`. */
 export class CoreCounters {
   /** By index of Count; what the core counts in. */
   readonly values = new Float64Array(COUNTS);
@@ -99,20 +112,25 @@ export class CoreCounters {
     readonly slotsPerCycle: number,
   ) {
     const defs: CounterDef[] = [];
-    for (let i = 0; i < COUNTS; i++) defs.push(def(`reserved${i}`, "Count", "not used"));
     const set = (i: number, d: CounterDef) => {
       defs[i] = d;
     };
     set(Count.Cycles, def("numCycles", "Cycle", "cycles that are neither idle nor synchronisation"));
     set(Count.IdleCycles, def("idleCycles", "Cycle", "cycles halted"));
     set(Count.SyncCycles, def("syncCycles", "Cycle", "cycles waiting for the order between cores"));
-    set(Count.Insts, def("numInsts", "Count", "instructions committed; a repeated string instruction is one"));
+    set(
+      Count.Insts,
+      def("numInsts", "Count", "instructions committed; a repeated string instruction is one"),
+    );
     set(Count.KernelInsts, def("kernelInsts", "Count", "of them, in the kernel half"));
     set(Count.Ops, def("numOps", "Count", "micro-ops committed"));
     set(Count.Loads, def("numLoads", "Count", "load micro-ops, repeated string instructions apart"));
     set(Count.Stores, def("numStores", "Count", "store micro-ops, repeated string instructions apart"));
     set(Count.Blocks, def("numBlocks", "Count", "block executions committed"));
-    set(Count.FetchLines, def("fetchLines", "Count", "instruction fetches (lines; chunks in the timing core)"));
+    set(
+      Count.FetchLines,
+      def("fetchLines", "Count", "instruction fetches (lines; chunks in the timing core)"),
+    );
     set(Count.Interrupts, def("interrupts", "Count", "asynchronous changes of control"));
     set(Count.RepElements, def("repElements", "Count", "iterations of repeated string instructions"));
     set(Count.Uncached, def("uncachedAccesses", "Count", "accesses to device pages"));
@@ -120,26 +138,35 @@ export class CoreCounters {
     KINDS.forEach((kind, i) => {
       if (i === 0) return;
       set(Count.Branches + i, def(`branches.${kind}`, "Count", `branches committed: ${kind}`));
-      set(Count.Mispredicts + i, def(`mispredicts.${kind}`, "Count", `of them, redirected when executed: ${kind}`));
+      set(
+        Count.Mispredicts + i,
+        def(`mispredicts.${kind}`, "Count", `of them, redirected when executed: ${kind}`),
+      );
     });
     for (const [cause, name, text] of CAUSE_TEXT)
-      set(Count.Slots + cause, def(`slots.${name}`, "Count", `commit slots, ${slotsPerCycle} a cycle: ${text}`));
+      set(
+        Count.Slots + cause,
+        def(`slots.${name}`, "Count", `commit slots, ${slotsPerCycle} a cycle: ${text}`),
+      );
     const levels = [...spec.levels.map((l) => l.name)];
     for (const [base, kind, l1, text] of [
       [Cause.Fetch, "fetch", "l1i", "instruction fetch served by"],
       [Cause.Load, "load", "l1d", "load served by"],
     ] as const) {
-      const name = (i: number, level: string) =>
-        set(Count.Slots + base + i, def(`slots.${kind}.${level}`, "Count", `commit slots: ${text} ${level}`));
+      const name = (servedBy: number, level: string) =>
+        set(
+          Count.Slots + base + levelIndex(servedBy),
+          def(`slots.${kind}.${level}`, "Count", `commit slots: ${text} ${level}`),
+        );
       name(0, l1);
       levels.forEach((level, i) => {
         name(i + 1, level);
       });
-      name(MEMORY_LEVEL, "memory");
+      name(SERVED_BY_MEMORY, "memory");
     }
     const path = `cpu${id}`;
     this.groups = [
-      { path, defs, values: this.values },
+      { path, defs, values: this.values.subarray(0, defs.length) },
       { path: `${path}.itlb`, defs: TLB_COUNTERS, values: this.itlb },
       { path: `${path}.dtlb`, defs: TLB_COUNTERS, values: this.dtlb },
       {
@@ -161,7 +188,9 @@ export class CoreCounters {
     }
     const cycles = v[Count.Cycles] + v[Count.IdleCycles] + v[Count.SyncCycles];
     if (slots !== cycles * this.slotsPerCycle)
-      wrong.push(`${path}: slots sum to ${slots}, cycles times ${this.slotsPerCycle} are ${cycles * this.slotsPerCycle}`);
+      wrong.push(
+        `${path}: slots sum to ${slots}, cycles times ${this.slotsPerCycle} are ${cycles * this.slotsPerCycle}`,
+      );
     for (const [name, tlb] of [
       ["itlb", this.itlb],
       ["dtlb", this.dtlb],
@@ -179,7 +208,11 @@ export class CoreCounters {
 
 export const TlbCount = { Accesses: 0, Misses: 1, WalkCycles: 2, Prefetches: 3 } as const;
 const TLB_COUNTERS: readonly CounterDef[] = [
-  def("accesses", "Count", "translations asked for: lines (timing core: chunks) fetched; or loads and stores, halves of those that touch two lines apart, and lines of repeated string instructions"),
+  def(
+    "accesses",
+    "Count",
+    "translations asked for: lines (timing core: chunks) fetched; or loads and stores, halves of those that touch two lines apart, and lines of repeated string instructions",
+  ),
   def("misses", "Count", "of them, walked for"),
   def("walkCycles", "Cycle", "cycles from a miss to the end of its walk"),
   def("prefetchWalks", "Count", "walks done for a prefetcher"),

@@ -2,7 +2,7 @@ import { type CorePort, NOT_NOW } from "../cache/contract.js";
 import { type PageTable, SlotKind } from "../loader/contract.js";
 import type { PipelineSpec } from "../machine/spec.js";
 import type { CoreParts } from "./core-base.js";
-import { Cause, type CoreCounters, Count, levelIndex, TlbCount } from "./counters.js";
+import { type CoreCounters, Count, levelIndex, TlbCount } from "./counters.js";
 import { WALK_LEVELS } from "./page-tables.js";
 import { Outstanding, StoreBuffer } from "./store-buffer.js";
 import type { Translation } from "./translation.js";
@@ -26,17 +26,16 @@ export class DataSide {
   readonly outstanding: Outstanding;
   readonly stores: StoreBuffer;
   pending: number = Pending.Nothing;
-  pendingTime = 0;
+  pendingTime = -0;
   /** State of the micro-op in progress has been changed: `reset` when it is over. */
   dirty = false;
-  /** No access of the micro-op before this cycle, and whose fault that is. */
-  floor = 0;
-  floorCause: number = Cause.Dtlb;
+  /** No access of the micro-op before this cycle. */
+  floor = -0;
   /** Cycles of walk that the micro-op waited. */
-  walked = 0;
+  walked = -0;
   /** The load whose turn has been: when its data is there, when it went, who served; -1: none. */
-  granted = -1;
-  grantedTime = 0;
+  granted = Number.NaN;
+  grantedTime = -0;
   grantedLevel = 0;
   /** After `secondHalf`: who served the slower half. */
   secondLevel = 0;
@@ -47,7 +46,7 @@ export class DataSide {
 
   private readonly port: CorePort;
   private readonly pages: PageTable;
-  private half = -1;
+  private half = Number.NaN;
   private halfLevel = 0;
   /** Bit i: page i of the micro-op is translated. */
   private translated = 0;
@@ -57,14 +56,14 @@ export class DataSide {
   private pc = 0;
   private walkPage = 0;
   private walkStep = 0;
-  private walkStart = 0;
+  private walkStart = -0;
   private repActive = false;
-  private repTime = 0;
-  private repStart = 0;
+  private repTime = -0;
+  private repStart = -0;
   private repSegment = 0;
   private repElement = 0;
   private repOperand = 0;
-  private repGranted = -1;
+  private repGranted = Number.NaN;
 
   constructor(
     spec: PipelineSpec,
@@ -76,13 +75,13 @@ export class DataSide {
     this.pages = parts.pages;
     this.outstanding = new Outstanding(spec.maxAccessesInMemory);
     this.stores = new StoreBuffer(spec, parts.port, this.outstanding);
+    this.reset();
   }
 
   /** The micro-op is over. */
   reset(): void {
     this.dirty = false;
     this.floor = 0;
-    this.floorCause = Cause.Dtlb;
     this.walked = 0;
     this.granted = -1;
     this.half = -1;
@@ -166,7 +165,6 @@ export class DataSide {
     this.counters.dtlb[TlbCount.WalkCycles] += done - this.walkStart;
     this.walked += done - this.walkStart;
     this.floor = done;
-    this.floorCause = Cause.Dtlb;
     this.pending = Pending.Nothing;
     return true;
   }

@@ -1,5 +1,5 @@
-import type { PipelineSpec } from "../machine/spec.js";
 import { CLASS_FIELD, NO_REG, REGS, UOP_CLASSES, UopClass } from "../loader/decode/rows.js";
+import type { PipelineSpec } from "../machine/spec.js";
 import { Cause } from "./counters.js";
 
 /**
@@ -8,46 +8,69 @@ import { Cause } from "./counters.js";
  */
 const RELATIVE_LATENCY = [2, 0, 0, 2, 2, 1, 0];
 
-/** Timing of the functional units as tables by class, and the scoreboard. */
+/** Where things are in `times` and `marks` of `Units`. */
+export const Slot = {
+  /** times: cycle at which each register's value is there. marks: whom to blame for waiting. */
+  Register: 0,
+  /** times: opLatency by class. marks: 1 where issue must look for a free unit. */
+  Latency: REGS,
+  /** times: how much earlier than its sources a class may issue. marks: index of the oldest entry of its ring of commits. */
+  Relative: REGS + 8,
+  /**
+   * times: rings of the last commits of each class, as many as its pipelines hold. marks: index of the entry
+   * that follows.
+   */
+  Hold: REGS + 16,
+} as const;
+
+/**
+ * Timing of the functional units by class, the scoreboard, and the rings between fetch and execution: one
+ * array of times and one of small numbers, so that the hot loop has few arrays to keep at hand.
+ */
 export class Units {
-  readonly latency = new Float64Array(UOP_CLASSES);
-  readonly relative = new Float64Array(UOP_CLASSES);
-  /** 1 where issue must look for a free unit. */
-  readonly limited = new Uint8Array(UOP_CLASSES);
+  readonly times: Float64Array;
+  readonly marks: Int32Array;
   readonly issueLatency = new Float64Array(UOP_CLASSES);
   /** Units of class c: free[unitBase[c] .. unitBase[c + 1]). */
   readonly unitBase = new Int32Array(UOP_CLASSES + 1);
   readonly free: Float64Array;
-  /**
-   * Rings of the last commits of each class, as many as its pipelines hold: the oldest of class c is at
-   * holdAt[c], the one after entry i at holdNext[i].
-   */
-  readonly holdAt = new Int32Array(UOP_CLASSES);
-  readonly holdNext: Int32Array;
-  readonly hold: Float64Array;
-  /** Cycle at which each register's value is there, and whom to blame for waiting. */
-  readonly ready = new Float64Array(REGS);
-  readonly blame = new Uint8Array(REGS).fill(Cause.Dependency);
+  /** Two rings of `ring` entries in `times`: issue cycles by micro-op number, then cycles of leaving Fetch2 by instruction number, whose line segments are in `marks`. */
+  readonly ringStart: number;
 
-  constructor(spec: PipelineSpec) {
+  /** @param ring entries of the rings between fetch and execution. */
+  constructor(
+    spec: PipelineSpec,
+    readonly ring: number,
+  ) {
     let units = 0;
-    const next: number[] = [];
+    const sizes: number[] = [];
     for (let c = 0; c < UOP_CLASSES; c++) {
       const fu = spec.fu[CLASS_FIELD[c]];
-      this.latency[c] = fu.opLatency;
-      this.relative[c] = RELATIVE_LATENCY[c];
-      this.issueLatency[c] = fu.issueLatency;
-      this.limited[c] = fu.issueLatency > 1 || fu.count < spec.executeIssueLimit ? 1 : 0;
       this.unitBase[c] = units;
       units += fu.count;
-      const size = c === UopClass.Mem ? spec.lsqTransfersQueue : fu.count * fu.opLatency;
-      this.holdAt[c] = next.length;
-      for (let i = 1; i <= size; i++) next.push(i < size ? next.length + 1 : next.length + 1 - size);
+      sizes.push(c === UopClass.Mem ? spec.lsqTransfersQueue : fu.count * fu.opLatency);
     }
     this.unitBase[UOP_CLASSES] = units;
     this.free = new Float64Array(units);
-    this.hold = new Float64Array(next.length);
-    this.holdNext = Int32Array.from(next);
-    this.ready[NO_REG] = -1;
+    this.ringStart = Slot.Hold + sizes.reduce((a, b) => a + b, 0);
+    this.times = new Float64Array(this.ringStart + 2 * ring);
+    this.marks = new Int32Array(this.ringStart + 2 * ring);
+    const { times, marks } = this;
+    marks.fill(Cause.Dependency, 0, REGS);
+    times[NO_REG] = -1;
+    times.fill(-1, this.ringStart, this.ringStart + ring);
+    let at: number = Slot.Hold;
+    for (let c = 0; c < UOP_CLASSES; c++) {
+      const fu = spec.fu[CLASS_FIELD[c]];
+      times[Slot.Latency + c] = fu.opLatency;
+      times[Slot.Relative + c] = RELATIVE_LATENCY[c];
+      this.issueLatency[c] = fu.issueLatency;
+      const most = c === UopClass.Mem ? spec.executeMemoryIssueLimit : spec.executeIssueLimit;
+      marks[Slot.Latency + c] =
+        fu.issueLatency > 1 || fu.count < Math.min(most, spec.executeIssueLimit) ? 1 : 0;
+      marks[Slot.Relative + c] = at;
+      for (let i = 0; i < sizes[c]; i++) marks[at + i] = i + 1 < sizes[c] ? at + i + 1 : at;
+      at += sizes[c];
+    }
   }
 }

@@ -4,12 +4,19 @@ import { type DecodedTable, NEWLINE, UOPS_MASK } from "../loader/decode/rows.js"
 import type { PipelineSpec } from "../machine/spec.js";
 import { type ControlFlow, NEW_LINE, WAY_MASK, Way } from "./control-flow.js";
 import { Count, levelIndex, TlbCount } from "./counters.js";
+import type { Units } from "./execute.js";
 import { WALK_LEVELS } from "./page-tables.js";
 import type { StreamBuffer } from "./stream-buffer.js";
 import type { Translation } from "./translation.js";
 
 /** Block executions that are classified (and predicted) at a time. */
 const PREPARE = 32;
+
+/** Entries of the rings by number of instruction, micro-op and segment. */
+export function ringSize(spec: PipelineSpec): number {
+  const queue = (spec.decodeInputBuffer + spec.executeInputBuffer) * spec.decodeWidth;
+  return 2 ** Math.ceil(Math.log2(queue + spec.fetch2InputBuffer + spec.fetchLimit + 16));
+}
 
 /** What the unit's request is that waits for its turn in the order of shared accesses. */
 export const Waiting = { Nothing: 0, Line: 1, Walk: 2, Device: 3 } as const;
@@ -22,10 +29,10 @@ export const Waiting = { Nothing: 0, Line: 1, Walk: 2, Device: 3 } as const;
  */
 export class FetchUnit {
   /** By instruction number & mask: cycle it leaves Fetch2; line segment if it is the first of one, else -1. */
-  readonly leaves: Float64Array;
-  readonly segmentOf: Int32Array;
+  private readonly leaves: Float64Array;
+  private readonly segmentOf: Int32Array;
   /** By micro-op number & mask: issue cycle. Written by execution. */
-  readonly issued: Float64Array;
+  private readonly issued: Float64Array;
   readonly mask: number;
   /** Instructions handed out since the start. */
   handed = 0;
@@ -38,7 +45,7 @@ export class FetchUnit {
   readonly segmentWalk: Float64Array;
   /** What waits, and for which cycle. */
   waiting: number = Waiting.Nothing;
-  waitTime = 0;
+  waitTime = -0;
   /** Classified block executions in the buffer. */
   prepared = 0;
 
@@ -53,28 +60,32 @@ export class FetchUnit {
   private readonly available: Float64Array;
   private readonly popped: Float64Array;
   private poppedCount = 0;
-  private request = 0;
+  private request = -0;
   private walkStep = 0;
   private page = 0;
   private inPage = 0;
-  private startCycle = 0;
+  private startCycle = -0;
+  /** Cycle in which Fetch2 is, and instructions handed out in it. Execution hands out by itself what it needs at once. */
+  cycle = -0;
+  inCycle = 0;
+  /** After `enter`: segment the instruction is the first of, or -1. */
+  first = -1;
   // Fetch2: block execution, instruction in it, micro-ops before it, segment it reads.
   private blk = -1;
   private instr = 0;
   private instrEnd = 0;
   private uops = 0;
   private segment = -1;
-  private need = -1;
+  private need = false;
   private crossed = false;
-  private cycle = 0;
-  private inCycle = 0;
 
   /** Execution's block and last commit, of the last `run`. */
   private executing = 0;
-  private commit = 0;
+  private commit = -0;
 
   private readonly width: number;
-  private readonly queue: number;
+  /** Micro-ops between Fetch2 and issue. */
+  readonly queue: number;
   private readonly fetchLimit: number;
   private readonly lineBuffer: number;
   private readonly lineDelay: number;
@@ -90,6 +101,7 @@ export class FetchUnit {
     private readonly control: ControlFlow,
     private readonly values: Float64Array,
     private readonly itlb: Float64Array,
+    units: Units,
   ) {
     this.width = spec.decodeWidth;
     this.queue = (spec.decodeInputBuffer + spec.executeInputBuffer) * spec.decodeWidth;
@@ -97,11 +109,12 @@ export class FetchUnit {
     this.lineBuffer = spec.fetch2InputBuffer;
     this.lineDelay = spec.fetch1ToFetch2Delay;
     this.feedback = spec.branchFeedbackDelay;
-    const size = 2 ** Math.ceil(Math.log2(this.queue + this.lineBuffer + this.fetchLimit + 16));
+    const size = units.ring;
     this.mask = size - 1;
-    this.leaves = new Float64Array(size);
-    this.segmentOf = new Int32Array(size);
-    this.issued = new Float64Array(size);
+    const { times, marks, ringStart } = units;
+    this.issued = times.subarray(ringStart, ringStart + size);
+    this.leaves = times.subarray(ringStart + size);
+    this.segmentOf = marks.subarray(ringStart + size);
     this.segmentWay = new Uint8Array(size);
     this.segmentLevel = new Uint8Array(size);
     this.segmentMiss = new Float64Array(size);
@@ -122,7 +135,7 @@ export class FetchUnit {
     this.startCycle = now;
     this.blk = blk - 1;
     this.instr = this.instrEnd = 0;
-    this.need = -1;
+    this.need = false;
     this.crossed = false;
     this.uops = this.issuedCount;
     this.cycle = Math.max(this.cycle, now);
@@ -130,8 +143,13 @@ export class FetchUnit {
     this.waiting = Waiting.Nothing;
   }
 
-  /** The buffer dropped its first `blocks` blocks. */
+  /** The buffer dropped its first `blocks` blocks, which are all executed. */
   rebase(blocks: number): void {
+    if (this.lineBlk < blocks - 1) {
+      // Blocks that needed no line of their own.
+      this.lineBlk = blocks - 1;
+      this.line = this.lineEnd = 0;
+    }
     this.lineBlk -= blocks;
     this.blk -= blocks;
     this.prepared -= blocks;
@@ -157,8 +175,65 @@ export class FetchUnit {
     return more;
   }
 
+  /**
+   * Execution hands out the next instruction itself: all before are issued. Finds the line it ends in.
+   * `blk`: its block, `more`: it ends in a line after the one before. @returns the cycle from which it can
+   * leave as far as lines are concerned, or -1 when a line is not there yet.
+   */
+  enter(blk: number, more: boolean, commit: number): number {
+    const { available, popped } = this;
+    const mask = this.mask | 0;
+    const cycle = +this.cycle;
+    this.executing = blk;
+    this.commit = commit;
+    if (this.blk !== blk) {
+      if (blk >= this.prepared) this.prepare(this.prepared);
+      this.blk = blk;
+      if (this.buffer.how[blk] & NEW_LINE) this.need = true;
+    }
+    // Not handed out yet.
+    this.instr = -1;
+    let segment = this.segment | 0;
+    let first = -1;
+    let at = cycle;
+    if (this.need) {
+      if (segment >= 0) {
+        popped[segment & mask] = cycle;
+        this.poppedCount = segment + 1;
+      }
+      if (segment + 1 >= this.segments && segment + 1 >= this.moreLines()) return -1;
+      this.segment = ++segment;
+      this.need = false;
+      this.crossed = true;
+    }
+    if (this.crossed) {
+      first = segment;
+      if (available[segment & mask] > at) at = available[segment & mask];
+    }
+    if (more) {
+      popped[segment & mask] = Math.max(cycle, available[segment & mask]);
+      this.poppedCount = segment + 1;
+      if (segment + 1 >= this.segments && segment + 1 >= this.moreLines()) return -1;
+      this.segment = ++segment;
+      first = segment;
+      if (available[segment & mask] > at) at = available[segment & mask];
+    }
+    this.crossed = false;
+    this.first = first;
+    return at;
+  }
+
+  /** Execution has handed out by itself: up to instruction `instr` of block `blk`, `uops` micro-ops since the start. */
+  follow(blk: number, instr: number, instrEnd: number, uops: number): void {
+    this.blk = blk;
+    this.instr = instr;
+    this.instrEnd = instrEnd;
+    this.uops = uops;
+  }
+
   private lines(blk: number, commit: number): void {
-    const { mask, buffer, decoded } = this;
+    const { buffer, decoded } = this;
+    const mask = this.mask | 0;
     for (;;) {
       while (this.line === this.lineEnd) {
         const next = this.lineBlk + 1;
@@ -184,8 +259,8 @@ export class FetchUnit {
           // Fetch2 must have handed out the branch.
           if (this.blk < this.lineBlk - 1 || (this.blk === this.lineBlk - 1 && this.instr !== this.instrEnd))
             return;
-          redirect = this.cycle + this.feedback;
-        } else if (way === Way.Start) redirect = this.startCycle;
+          redirect = +this.cycle + this.feedback;
+        } else if (way === Way.Start) redirect = +this.startCycle;
         else {
           if (blk !== this.lineBlk) return;
           redirect = commit + this.feedback;
@@ -301,30 +376,37 @@ export class FetchUnit {
   }
 
   private instructions(): void {
-    const { mask, leaves, segmentOf, issued, available, buffer, width, queue } = this;
+    const { leaves, segmentOf, issued, available, buffer } = this;
     const { instrInfo, instrStart } = this.decoded;
-    const { issuedCount } = this;
-    let { segments, prepared } = this;
-    let { cycle, inCycle, uops, instr, instrEnd, handed, need, segment } = this;
+    const mask = this.mask | 0;
+    const width = this.width | 0;
+    const queue = this.queue | 0;
+    const issuedCount = this.issuedCount | 0;
+    let segments = this.segments | 0;
+    let cycle = +this.cycle;
+    let inCycle = this.inCycle | 0;
+    let uops = this.uops | 0;
+    let instr = this.instr | 0;
+    let instrEnd = this.instrEnd | 0;
+    let handed = this.handed | 0;
+    let segment = this.segment | 0;
+    let { need } = this;
     for (;;) {
       if (instr === instrEnd) {
-        if (this.blk + 1 >= prepared) {
-          if (!this.prepare(prepared)) break;
-          prepared = this.prepared;
-        }
+        if (this.blk + 1 >= this.prepared && !this.prepare(this.prepared)) break;
         this.blk++;
         const block = buffer.blocks[this.blk];
         instr = instrStart[block];
         instrEnd = instrStart[block + 1];
-        if (buffer.how[this.blk] & NEW_LINE) need = 1;
+        if (buffer.how[this.blk] & NEW_LINE) need = true;
       }
       const info = instrInfo[instr];
       let at = cycle;
       let first = -1;
-      if (need > 0 || info & NEWLINE || this.crossed) {
+      if (need || info & NEWLINE || this.crossed) {
         // One line at a time: the one left behind makes room for the next.
         let lacking = false;
-        if (need > 0) {
+        if (need) {
           if (segment >= 0) {
             this.popped[segment & mask] = cycle;
             this.poppedCount = segment + 1;
@@ -333,11 +415,11 @@ export class FetchUnit {
             this.cycle = cycle;
             this.instr = instr;
             this.instrEnd = instrEnd;
-            segments = this.moreLines();
+            segments = this.moreLines() | 0;
             if (segment + 1 >= segments) break;
           }
           segment++;
-          need = 0;
+          need = false;
           this.crossed = true;
         }
         if (info & NEWLINE) {
@@ -347,7 +429,7 @@ export class FetchUnit {
             this.cycle = cycle;
             this.instr = instr;
             this.instrEnd = instrEnd;
-            segments = this.moreLines();
+            segments = this.moreLines() | 0;
             lacking = segments <= segment + 1;
           }
         }
@@ -357,12 +439,10 @@ export class FetchUnit {
           if (available[segment & mask] > at) at = available[segment & mask];
         }
       }
-      const waitFor = uops - queue;
-      if (waitFor >= 0) {
-        if (waitFor >= issuedCount) break;
-        const free = issued[waitFor & mask] + 1;
-        if (free > at) at = free;
-      }
+      const waitFor = (uops - queue) | 0;
+      if (((issuedCount - waitFor) | 0) <= 0) break;
+      const free = issued[waitFor & mask] + 1;
+      if (free > at) at = free;
       if (info & NEWLINE) {
         this.popped[segment & mask] = Math.max(cycle, available[segment & mask]);
         this.poppedCount = segment + 1;
@@ -381,8 +461,8 @@ export class FetchUnit {
       }
       leaves[handed & mask] = cycle;
       segmentOf[handed & mask] = first;
-      handed++;
-      uops += info & UOPS_MASK;
+      handed = (handed + 1) | 0;
+      uops = (uops + (info & UOPS_MASK)) | 0;
       instr++;
     }
     this.cycle = cycle;

@@ -1,9 +1,9 @@
-import { CoreBase, type CoreParts } from "./core-base.js";
+import type { CoreBase, CoreParts } from "./core-base.js";
 import { PipelineCore } from "./pipeline-core.js";
 import { TimingCore } from "./timing-core.js";
 
-export { CoreBase, type CoreParts } from "./core-base.js";
 export { type Core, type CoreFlush, RunStatus } from "./contract.js";
+export { CoreBase, type CoreParts } from "./core-base.js";
 export { PageTables } from "./page-tables.js";
 export { PipelineCore } from "./pipeline-core.js";
 export { TimingCore } from "./timing-core.js";

@@ -31,6 +31,8 @@ export class StoreBuffer {
   left = 0;
   /** Cycle at which the oldest store inside may leave. */
   next = Number.POSITIVE_INFINITY;
+  /** No store leaves before this cycle: a bound of `next` that holds without `schedule`. */
+  earliest = Number.POSITIVE_INFINITY;
   /** By store number & mask. */
   private readonly committed: Float64Array;
   private readonly done: Float64Array;
@@ -39,10 +41,10 @@ export class StoreBuffer {
   private readonly pc: Int32Array;
   private readonly device: Uint8Array;
   private readonly mask: number;
-  private last = -1;
+  private last = Number.NaN;
   private inCycle = 0;
   /** The port put the oldest store off until this cycle. */
-  private notBefore = 0;
+  private notBefore = -0;
   readonly size: number;
   private readonly perCycle: number;
 
@@ -61,6 +63,7 @@ export class StoreBuffer {
     this.virtualLine = new Int32Array(ring);
     this.pc = new Int32Array(ring);
     this.device = new Uint8Array(ring);
+    this.last = -1;
   }
 
   /** Whether `more` entries can be told to be free: only stores whose end is known still hold theirs. */
@@ -90,7 +93,10 @@ export class StoreBuffer {
     this.pc[e] = pc;
     this.device[e] = device ? 1 : 0;
     this.committed[e] = commit;
-    if (this.taken - this.left === 1) this.schedule();
+    if (this.taken - this.left === 1) {
+      this.earliest = commit + 1;
+      this.schedule();
+    }
   }
 
   /** Finds `next`. To be called when what it depends on may have changed. */
@@ -129,6 +135,8 @@ export class StoreBuffer {
     }
     this.notBefore = 0;
     this.left++;
+    this.earliest =
+      this.left === this.taken ? Number.POSITIVE_INFINITY : this.committed[this.left & this.mask] + 1;
     this.schedule();
     return true;
   }

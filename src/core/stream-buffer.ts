@@ -115,11 +115,7 @@ export class StreamBuffer {
     let marks = 0;
     for (let i = 0; i < this.eventAt.length && this.eventAt[i] === at; i++) {
       const kind = this.eventKind[i];
-      marks |= isBarrier(kind)
-        ? Mark.Barrier
-        : kind === EventKind.Interrupt
-          ? Mark.Interrupt
-          : Mark.Passing;
+      marks |= isBarrier(kind) ? Mark.Barrier : kind === EventKind.Interrupt ? Mark.Interrupt : Mark.Passing;
     }
     this.marks[at] = marks;
   }

@@ -1,6 +1,17 @@
 import { NOT_NOW } from "../cache/contract.js";
 import { SlotKind } from "../loader/contract.js";
-import { LAST, LOAD, OFFSET_SHIFT, PAGE2, REP, ROW_WORDS, SIZE_MASK, SIZE_SHIFT, SPLIT, STORE } from "../loader/decode/rows.js";
+import {
+  LAST,
+  LOAD,
+  OFFSET_SHIFT,
+  PAGE2,
+  REP,
+  ROW_WORDS,
+  SIZE_MASK,
+  SIZE_SHIFT,
+  SPLIT,
+  STORE,
+} from "../loader/decode/rows.js";
 import { RunStatus } from "./contract.js";
 import { CoreBase, type CoreParts, RUN_AHEAD } from "./core-base.js";
 import { Cause, Count, levelIndex, TlbCount } from "./counters.js";
@@ -104,14 +115,23 @@ export class TimingCore extends CoreBase {
     while (this.row < this.rowEnd) {
       const word0 = rows[this.row];
       if (this.chunks >= 0) {
-        if (!this.fetch(word0 & PAGE2 ? page2[block] : page[block], page2[block], instrLength[this.instr], word0 >>> OFFSET_SHIFT, horizon))
+        if (
+          !this.fetch(
+            word0 & PAGE2 ? page2[block] : page[block],
+            page2[block],
+            instrLength[this.instr],
+            word0 >>> OFFSET_SHIFT,
+            horizon,
+          )
+        )
           return false;
         this.chunks = -1;
       }
       if (word0 & (LOAD | STORE)) {
         const size = (word0 >> SIZE_SHIFT) & SIZE_MASK;
         const pc = ((word0 & PAGE2 ? page2[block] : page[block]) << 12) | (word0 >>> OFFSET_SHIFT);
-        if (!this.data(word0 & LOAD ? Op.Load : Op.Store, size, pc, (word0 & SPLIT) !== 0, horizon)) return false;
+        if (!this.data(word0 & LOAD ? Op.Load : Op.Store, size, pc, (word0 & SPLIT) !== 0, horizon))
+          return false;
       } else if (word0 & REP) {
         const pc = ((word0 & PAGE2 ? page2[block] : page[block]) << 12) | (word0 >>> OFFSET_SHIFT);
         if (!this.rep(rows[this.row + 2] >> 16, (word0 >> SIZE_SHIFT) & SIZE_MASK, pc, horizon)) return false;
@@ -219,7 +239,15 @@ export class TimingCore extends CoreBase {
       const level = levelIndex(port.servedBy);
       this.spend(
         done,
-        io ? Cause.Uncached : level === 0 ? Cause.Base : fetch ? Cause.Fetch + level : op === Op.Load ? Cause.Load + level : Cause.Store,
+        io
+          ? Cause.Uncached
+          : level === 0
+            ? Cause.Base
+            : fetch
+              ? Cause.Fetch + level
+              : op === Op.Load
+                ? Cause.Load + level
+                : Cause.Store,
       );
       if (io) values[Count.Uncached]++;
       (fetch ? this.counters.itlb : this.counters.dtlb)[TlbCount.Accesses]++;

@@ -84,7 +84,7 @@ export class Tlb {
 
   /** Puts a page in that is not held. @returns the page that had to leave, or -1. */
   fill(page: number): number {
-    const set = this.vpn[page] % 2147483648 & this.setMask;
+    const set = (this.vpn[page] % 2147483648) & this.setMask;
     const slot = this.prev[this.head[set]];
     const victim = this.pageIn[slot];
     if (victim >= 0) this.slotOf[victim] = -1;

@@ -12,14 +12,28 @@ function outcome(model: "pipeline" | "timing", seed: number, step: number, batch
     itlb: { entries: 2, ways: 2 },
     dtlb: { entries: 4, ways: seed & 1 ? 4 : 1 },
     branchPredictor: { name: seed & 2 ? "tournament" : "none" },
-    pipeline: seed & 4 ? { fetch2InputBuffer: 1 + (seed & 1), maxAccessesInMemory: 1 + (seed % 3), lsqStoreBuffer: 1 + (seed % 5) } : {},
+    pipeline:
+      seed & 4
+        ? {
+            fetch2InputBuffer: 1 + (seed & 1),
+            maxAccessesInMemory: 1 + (seed % 3),
+            lsqStoreBuffer: 1 + (seed % 5),
+          }
+        : {},
   });
   const built = build(program, spec, batch);
   for (const line of lines) built.port.missing.add(line);
   built.port.walkCycles = 7;
   const end = runAll(built, step);
   const shared = built.port.log.filter((a) => a.kind === "walk" || a.kind === "uncached");
-  return { built, end, values: [...built.core.groups.flatMap((g) => [...g.values])], shared, log: built.port.log, program };
+  return {
+    built,
+    end,
+    values: [...built.core.groups.flatMap((g) => [...g.values])],
+    shared,
+    log: built.port.log,
+    program,
+  };
 }
 
 for (const model of MODELS) {
@@ -35,7 +49,8 @@ for (const model of MODELS) {
       for (let seed = 0; seed < SEEDS; seed++) {
         const { built, program } = outcome(model, seed, 0);
         let expected = 0;
-        for (const b of program.executions) expected += built.decoded.instrStart[b + 1] - built.decoded.instrStart[b];
+        for (const b of program.executions)
+          expected += built.decoded.instrStart[b + 1] - built.decoded.instrStart[b];
         expect(counter(built, "numInsts"), `seed ${seed}`).toBe(expected);
         expect(built.core.position).toBe(program.executions.length);
       }

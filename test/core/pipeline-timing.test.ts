@@ -7,7 +7,7 @@ const ADD_EAX_ECX = "01 c8";
 const none = testMachine({ branchPredictor: { name: "none" } });
 
 describe("the pipeline", () => {
-  it("commits a first micro-op 9 cycles after fetch starts: walk 0, L1I 1, stages 1+1+1, IntAlu 3, and the cycle of the request", () => {
+  it("commits a first micro-op after L1I 1, three stages 1 each and IntAlu 3", () => {
     const p = new Program();
     p.exec(p.block(0x1000, [mov(0)]));
     const built = build(p, none);
@@ -40,5 +40,115 @@ describe("the pipeline", () => {
     runAll(built);
     expect(built.core.checkIdentities()).toEqual([]);
     expect(counter(built, "slots.base")).toBe(3);
+  });
+});
+
+/** Cycles that one more execution of `block` takes, in the long run. */
+function slope(make: (p: Program) => number, spec = testMachine(), operands: number[] = []): number {
+  const at = (n: number): number => {
+    const p = new Program();
+    const block = make(p);
+    for (let i = 0; i < n; i++) p.exec(block, ...operands);
+    const built = build(p, spec);
+    const end = runAll(built);
+    expect(built.core.checkIdentities()).toEqual([]);
+    return end;
+  };
+  return (at(300) - at(200)) / 100;
+}
+
+describe("a taken branch", () => {
+  const loop = (p: Program): number => p.block(0x1000, ["eb fe"]);
+
+  it("that is predicted costs the way back to Fetch1, the L1I and the way to Fetch2", () => {
+    expect(slope(loop)).toBe(3);
+  });
+
+  it("that is not predicted costs 9 cycles: two dependent micro-ops, commit, and the whole front end", () => {
+    expect(slope(loop, none)).toBe(9);
+  });
+});
+
+describe("a load", () => {
+  const one = (miss: boolean, ...after: string[]): number => {
+    const p = new Program();
+    p.exec(p.block(0x1000, ["8b 03", ...after], [[0, "load", 4]]), 0x8000);
+    const built = build(p, none);
+    if (miss) built.port.missing.add(0x8000 / 64);
+    const end = runAll(built);
+    expect(built.core.checkIdentities()).toEqual([]);
+    return end;
+  };
+
+  it("that hits commits when its data is there, two cycles after issue", () => {
+    expect(one(false)).toBe(6);
+  });
+
+  it("lets a dependent operation issue in the next cycle, its data being there when it is used", () => {
+    expect(one(false, ADD_EAX_ECX)).toBe(8);
+  });
+
+  it("that misses holds the commit of all behind it", () => {
+    expect(one(true)).toBe(55);
+    expect(one(true, mov(3))).toBe(55);
+  });
+
+  it("that misses lets a dependent operation commit a cycle after its data", () => {
+    expect(one(true, ADD_EAX_ECX)).toBe(56);
+  });
+
+  it("waits for its page walk", () => {
+    const p = new Program();
+    p.exec(p.block(0x1000, ["8b 03"], [[0, "load", 4]]), 0x8000);
+    const built = build(p, none);
+    built.port.walkCycles = 10;
+    // Fetch waits 40, then issue at 44, access at 45 + 40, data a cycle later.
+    expect(runAll(built)).toBe(40 + 6 + 40);
+    expect(counter(built, "slots.dtlb")).toBe(80);
+  });
+});
+
+describe("memory micro-ops", () => {
+  it("issue one a cycle", () => {
+    const load = (p: Program): number =>
+      p.block(
+        0x1000,
+        ["8b 03", "8b 0b", "8b 13", "8b 33", "eb f6"],
+        [
+          [0, "load", 4],
+          [1, "load", 4],
+          [2, "load", 4],
+          [3, "load", 4],
+        ],
+      );
+    const p = new Program();
+    p.exec(load(p), 0x8000, 0x8000, 0x8000, 0x8000);
+    expect(slope(load, none, [0x8000, 0x8000, 0x8000, 0x8000])).toBe(9 + 4);
+  });
+
+  it("of stores that miss stall issue when the store buffer is full", () => {
+    const time = (entries: number): number => {
+      const p = new Program();
+      p.exec(
+        p.block(
+          0x1000,
+          Array(6).fill("89 03"),
+          [0, 1, 2, 3, 4, 5].map((i) => [i, "store", 4]),
+        ),
+        0x8000,
+        0x8040,
+        0x8080,
+        0x80c0,
+        0x8100,
+        0x8140,
+      );
+      const built = build(p, testMachine({ pipeline: { lsqStoreBuffer: entries, maxAccessesInMemory: 1 } }));
+      for (let i = 0; i < 6; i++) built.port.missing.add(0x8000 / 64 + i);
+      return runAll(built);
+    };
+    // First store: issue 4, commit 6, leaves 7, done 57; then one every 50 cycles.
+    expect(time(6)).toBe(11);
+    expect(time(5)).toBe(57 + 2);
+    expect(time(4)).toBe(107 + 2);
   });
 });

@@ -29,7 +29,13 @@ function instruction(random: (n: number) => number): Made {
     case 2:
       return { bytes: `89 ${modrm(0, a, b)}`, slots: [["store", 4]] };
     case 3:
-      return { bytes: `01 ${modrm(0, a, b)}`, slots: [["load", 4], ["store", 4]] };
+      return {
+        bytes: `01 ${modrm(0, a, b)}`,
+        slots: [
+          ["load", 4],
+          ["store", 4],
+        ],
+      };
     case 4:
       return { bytes: `0f af ${modrm(3, a, b)}`, slots: [] };
     case 5:
@@ -101,7 +107,11 @@ export function randomProgram(seed: number, executions: number): { program: Prog
         const segments = random(3);
         operands.push(segments);
         for (let s = 0; s < segments; s++)
-          operands.push((random(2) ? 1 : -1) * (1 + random(40)), ((8 + random(24)) << 12) | random(3000), ((8 + random(24)) << 12) | random(3000));
+          operands.push(
+            (random(2) ? 1 : -1) * (1 + random(40)),
+            ((8 + random(24)) << 12) | random(3000),
+            ((8 + random(24)) << 12) | random(3000),
+          );
       }
     }
     if (blocks[at].end === "ret") operands.push((page() << 12) | (random(500) * 8));

@@ -176,7 +176,9 @@ export class Program {
       count: defs.length,
       page: Int32Array.from(defs, (d) => d.address >> 12),
       offset: Int32Array.from(defs, (d) => d.address & 4095),
-      page2: Int32Array.from(defs, (d) => ((d.address & 4095) + length(d) > 4096 ? (d.address >> 12) + 1 : -1)),
+      page2: Int32Array.from(defs, (d) =>
+        (d.address & 4095) + length(d) > 4096 ? (d.address >> 12) + 1 : -1,
+      ),
       instrStart: Int32Array.from(instrStart),
       byteStart: Int32Array.from(byteStart),
       bytes: Uint8Array.from(bytes),

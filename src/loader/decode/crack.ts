@@ -129,7 +129,7 @@ function operands(instruction: Instruction, info: InstructionInfo): Operands {
     if (instruction.opKind(i) !== OpKind.Register) continue;
     const register = scoreboardRegister(instruction.opRegister(i));
     explicit.add(register);
-    const access = [info.op0Access, info.op1Access, info.op2Access, info.op3Access, info.op4Access][i];
+    const access = info.opAccess(i);
     if (isRead(access)) data.add(register);
   }
   for (const used of info.usedRegisters()) {

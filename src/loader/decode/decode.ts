@@ -5,8 +5,10 @@ import { type Cracked, crack } from "./crack.js";
 import {
   BranchKind,
   COUNT_WORDS,
+  CROSSES,
   type DecodedTable,
   LOAD,
+  LOW_WORDS,
   NEWLINE,
   OFFSET_SHIFT,
   PAGE2,
@@ -43,9 +45,26 @@ class Words {
   }
 }
 
+/** An instruction that has been decoded: its bytes are `length` from `start` on, its slots in one number. */
+interface Known {
+  cracked: Cracked;
+  start: number;
+  length: number;
+  slots: number;
+  /** Another one with the same hash. */
+  next: Known | undefined;
+}
+
+const same = (bytes: Uint8Array, a: number, b: number, length: number): boolean => {
+  for (let k = 0; k < length; k++) if (bytes[a + k] !== bytes[b + k]) return false;
+  return true;
+};
+
 class TableBuilder {
   private readonly rows = new Words();
-  private readonly cache = new Map<string, Cracked>();
+  /** By hash of bytes and slots. */
+  private readonly known = new Map<number, Known>();
+  private distinct = 0;
   private readonly factory = new InstructionInfoFactory();
   private readonly instruction = new Instruction();
   private readonly rowStart: Int32Array;
@@ -55,6 +74,7 @@ class TableBuilder {
   private readonly start: Float64Array;
   private readonly end: Float64Array;
   private readonly lastPc: Float64Array;
+  private readonly low: Int32Array;
   private readonly target: Float64Array;
   private readonly firstLine: Uint8Array;
   private readonly lines: Uint8Array;
@@ -75,6 +95,7 @@ class TableBuilder {
     this.start = new Float64Array(count);
     this.end = new Float64Array(count);
     this.lastPc = new Float64Array(count);
+    this.low = new Int32Array(count * LOW_WORDS);
     this.target = new Float64Array(count).fill(-1);
     this.firstLine = new Uint8Array(count);
     this.lines = new Uint8Array(count);
@@ -101,6 +122,7 @@ class TableBuilder {
       start: this.start,
       end: this.end,
       lastPc: this.lastPc,
+      low: this.low,
       target: this.target,
       page: this.blocks.page,
       page2: this.blocks.page2,
@@ -109,7 +131,7 @@ class TableBuilder {
       lastLine: this.lastLine,
       uops: this.uops,
       counts: this.counts,
-      distinct: this.cache.size,
+      distinct: this.distinct,
     };
   }
 
@@ -138,11 +160,14 @@ class TableBuilder {
       this.instrLength[i] = length;
       this.instrInfo[i] = cracked.uops.length | (endLine > line ? NEWLINE : 0);
       this.lastPc[block] = address + offset - base;
-      this.place(block, cracked, offset, from, slot);
+      this.place(block, cracked, offset, from, slot, endLine > line ? CROSSES : 0);
       line = endLine;
       offset += length;
     }
     this.end[block] = address + offset - base;
+    this.low[block * LOW_WORDS] = low31(address);
+    this.low[block * LOW_WORDS + 1] = low31(this.end[block]);
+    this.low[block * LOW_WORDS + 2] = low31(this.lastPc[block]);
     const lastByte = Math.max(base, offset - 1);
     this.lines[block] = (lastByte >> 6) - (base >> 6) + 1;
     const page = lastByte >= 4096 ? blocks.page2[block] : blocks.page[block];
@@ -160,13 +185,22 @@ class TableBuilder {
     }
   }
 
-  private place(block: number, cracked: Cracked, offset: number, from: number, to: number): void {
+  private place(
+    block: number,
+    cracked: Cracked,
+    offset: number,
+    from: number,
+    to: number,
+    first: number,
+  ): void {
     const { blocks, rows } = this;
     rows.reserve(cracked.uops.length * ROW_WORDS);
     // Accesses take the slots in order, whatever order the micro-ops were made in.
     let next = from;
+    let flags = first;
     for (const uop of cracked.uops) {
-      let word0 = uop.word0 | ((offset & 4095) << OFFSET_SHIFT) | (offset > 4095 ? PAGE2 : 0);
+      let word0 = uop.word0 | ((offset & 4095) << OFFSET_SHIFT) | (offset > 4095 ? PAGE2 : 0) | flags;
+      flags = 0;
       let word2 = uop.destinations;
       let slot = -1;
       if (word0 & REP) {
@@ -193,9 +227,9 @@ class TableBuilder {
   /** The micro-ops of instruction `i`, whose slots are [from, to). Instructions of the same bytes and slots share them. */
   private cracked(block: number, i: number, from: number, to: number): Cracked {
     const { blocks } = this;
-    const bytes = blocks.bytes.subarray(blocks.byteStart[i], blocks.byteStart[i + 1]);
-    let key = "";
-    for (const byte of bytes) key += String.fromCharCode(byte);
+    const { bytes } = blocks;
+    const start = blocks.byteStart[i];
+    const length = blocks.byteStart[i + 1] - start;
     let loads = 0;
     let stores = 0;
     let rep = false;
@@ -205,12 +239,17 @@ class TableBuilder {
       else if (blocks.slotKind[slot] === SlotKind.Store) stores++;
       else rep = true;
     }
-    key += String.fromCharCode(256 + loads, 256 + stores, rep ? 1 : 0);
-    const known = this.cache.get(key);
-    if (known !== undefined) return known;
-    const fresh = this.decodeOne(block, i, bytes, loads, stores, rep);
-    this.cache.set(key, fresh);
-    return fresh;
+    const slots = (loads << 16) | (stores << 1) | (rep ? 1 : 0);
+    let hash = slots;
+    for (let k = start; k < start + length; k++) hash = (Math.imul(hash, 0x01000193) ^ bytes[k]) | 0;
+    const known = this.known.get(hash);
+    for (let k = known; k !== undefined; k = k.next) {
+      if (k.slots === slots && k.length === length && same(bytes, k.start, start, length)) return k.cracked;
+    }
+    const cracked = this.decodeOne(block, i, bytes.subarray(start, start + length), loads, stores, rep);
+    this.known.set(hash, { cracked, start, length, slots, next: known });
+    this.distinct++;
+    return cracked;
   }
 
   private decodeOne(
@@ -240,6 +279,9 @@ class TableBuilder {
     return cracked;
   }
 }
+
+/** Low 31 bits of a 48-bit address, as a non-negative int32. */
+const low31 = (address: number): number => (address % 2147483648) | 0;
 
 const modulo48 = (address: number): number => ((address % 2 ** 48) + 2 ** 48) % 2 ** 48;
 

@@ -12,7 +12,8 @@
  *        8     REP: a repeated string instruction; the whole instruction is this one row
  *        9     SPLIT: the access goes on in the next slot, on a second page
  *       10     PAGE2: the instruction begins on the block's second page
- *       11     spare
+ *       11     CROSSES: first micro-op of an instruction that ends in a later line than the one before it
+ *              ended in (for a block's first instruction: than it begins in)
  *       12-19  bytes of the access (for REP: of one element)
  *       20-31  offset of the instruction in its page (read with >>> 20)
  * ```
@@ -43,6 +44,7 @@ export const SERIAL = 1 << 7;
 export const REP = 1 << 8;
 export const SPLIT = 1 << 9;
 export const PAGE2 = 1 << 10;
+export const CROSSES = 1 << 11;
 export const SIZE_SHIFT = 12;
 export const SIZE_MASK = 0xff;
 export const OFFSET_SHIFT = 20;
@@ -82,6 +84,8 @@ export const UOPS_MASK = 1023;
 /** The instruction ends in a later line than the one before it ended in (for a block's first: than it begins in). */
 export const NEWLINE = 1024;
 
+/** Words a block of `low`: address of the first byte, of the byte after the last, of the last instruction. */
+export const LOW_WORDS = 3;
 /** Words a block of `counts`. */
 export const COUNT_WORDS = 4;
 
@@ -103,6 +107,8 @@ export interface DecodedTable {
   readonly start: Float64Array;
   readonly end: Float64Array;
   readonly lastPc: Float64Array;
+  /** The same three, `LOW_WORDS` a block: their low 31 bits. */
+  readonly low: Int32Array;
   /** By block: target of its last instruction where that is direct, else -1. */
   readonly target: Float64Array;
   /** By block: page of the first byte, second page or -1; line (0-63) of its first byte in the page; lines it touches. */
