@@ -3,7 +3,15 @@
  * `simulate`; `metricsOf` turns results into named figures, whose definitions are `METRICS`.
  */
 export { MemorySystem } from "./cache/system.js";
-export { type CaptureOptions, type CaptureResult, capture, listFunctions } from "./capture/index.js";
+export {
+  type CaptureOptions,
+  type CaptureResult,
+  capture,
+  captureUser,
+  listFunctions,
+  type UserCaptureOptions,
+  type UserCaptureResult,
+} from "./capture/index.js";
 export { InputError } from "./errors.js";
 export type {
   CounterSchema,

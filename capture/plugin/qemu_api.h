@@ -38,12 +38,14 @@ typedef void (*tb_trans_fn)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
 typedef void (*exec_fn)(unsigned vcpu, void *data);
 typedef void (*mem_fn)(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data);
 typedef void (*exit_fn)(qemu_plugin_id_t id, void *data);
+typedef void (*vcpu_fn)(qemu_plugin_id_t id, unsigned vcpu);
 
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, tb_trans_fn fn);
 void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, exec_fn fn, int flags, void *data);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, exec_fn fn, int flags, void *data);
 void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn, int op, void *counter, uint64_t add);
 void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn, mem_fn fn, int flags, int rw, void *data);
+void qemu_plugin_register_vcpu_init_cb(qemu_plugin_id_t id, vcpu_fn fn);
 void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, exit_fn fn, void *data);
 
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);

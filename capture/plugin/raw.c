@@ -54,3 +54,9 @@ void raw_close(void)
     if (close(file) < 0) die("close");
     file = -1;
 }
+
+void raw_abandon(void)
+{
+    if (file >= 0) close(file);
+    file = -1;
+}

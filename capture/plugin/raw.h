@@ -31,6 +31,8 @@ enum { RAW_BLOCK = 1, RAW_MAP = 2, RAW_SWITCH = 3, RAW_MARK = 4, RAW_CORE = 5, R
 void raw_open(const char *path);
 void raw_word(uint64_t word);
 void raw_close(void);
+/* Forgets the file: it is another process's. */
+void raw_abandon(void);
 
 static inline void raw_control(unsigned kind, unsigned vcpu, uint64_t value)
 {

@@ -4,12 +4,18 @@
  *
  * Needs a single-threaded emulator (-accel tcg,thread=single): one vcpu runs at a time, so that the
  * records of all vcpus stand in one order and one instruction counter serves them all.
+ *
+ * In a user-mode emulator it records one program, from its first instruction to its last, as one task
+ * and one invocation. Each thread is a vcpu there and they run at the same time: only vcpu 0, the first
+ * thread, is recorded.
  */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "guest.h"
+#include "program.h"
 #include "qemu_api.h"
 #include "raw.h"
 
@@ -18,7 +24,7 @@ EXPORT int qemu_plugin_version = 1;
 /* nopl disp32(%rax); the low byte of the displacement is the operation. */
 static const uint8_t marker_head[3] = {0x0f, 0x1f, 0x80};
 static const uint8_t marker_tail[3] = {'s', 'u', 'm'};
-enum { MARK_ARM = 1, MARK_FINISH = 4 };
+enum { MARK_ARM = 1, MARK_BEGIN = 2, MARK_END = 3, MARK_FINISH = 4 };
 
 static struct task_layout layout;
 static const char *output;
@@ -28,6 +34,21 @@ static bool armed;
 static uint64_t executed; /* instructions, counted inline */
 static uint64_t executed_before;
 static uint32_t blocks;
+
+/* User mode: threads started so far. From the second on, every thread translates blocks, and records of
+ * that and of the first thread's work must not mix. */
+static unsigned threads;
+static pthread_mutex_t records = PTHREAD_MUTEX_INITIALIZER;
+
+static void lock_records(void)
+{
+    if (threads > 1) pthread_mutex_lock(&records);
+}
+
+static void unlock_records(void)
+{
+    if (threads > 1) pthread_mutex_unlock(&records);
+}
 
 enum { MAX_VCPUS = 64 };
 static unsigned record_vcpu;
@@ -50,12 +71,22 @@ static struct {
 static void on_block(unsigned vcpu, void *data)
 {
     uint32_t block = (uint32_t)(uintptr_t)data;
+    if (!system_mode && vcpu != 0) return;
     uint64_t done = executed - executed_before;
     executed_before = executed;
     running_block[vcpu] = block;
     if (!armed) return;
     record_vcpu = vcpu;
+    lock_records();
     raw_word((uint64_t)RAW_EXEC << 62 | (uint64_t)vcpu << 56 | (done & 0xffff) << 40 | block);
+    unlock_records();
+}
+
+/* Counts where the inline counter, which all threads would share, cannot. */
+static void on_instruction(unsigned vcpu, void *data)
+{
+    (void)data;
+    if (vcpu == 0) executed++;
 }
 
 static void say_mapping(qemu_plugin_meminfo_t info, unsigned vcpu, uint64_t vaddr)
@@ -77,7 +108,7 @@ static void say_mapping(qemu_plugin_meminfo_t info, unsigned vcpu, uint64_t vadd
 
 static void on_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data)
 {
-    if (!armed) return;
+    if (!armed || (!system_mode && vcpu != 0)) return;
     uint64_t index = (uintptr_t)data & 1023;
     /* An access to a device aborts the block and repeats the instruction in a block of its own, of
      * which only the accesses are reported. */
@@ -87,8 +118,10 @@ static void on_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr,
         raw_control(RAW_CORE, vcpu, 0);
     }
     if (system_mode) say_mapping(info, vcpu, vaddr);
+    lock_records();
     raw_word((uint64_t)RAW_MEM << 62 | index << 52 | (uint64_t)qemu_plugin_mem_is_store(info) << 51 |
              (uint64_t)qemu_plugin_mem_size_shift(info) << 48 | (vaddr & 0xffffffffffffull));
+    unlock_records();
 }
 
 static void say_task(unsigned vcpu)
@@ -121,9 +154,11 @@ static void finish(void)
 {
     if (!armed) return;
     armed = false;
+    if (!system_mode) raw_control(RAW_MARK, 0, MARK_END);
     raw_control(RAW_END, 0, 0);
     raw_word(executed - executed_before);
     raw_close();
+    if (!system_mode) program_write_maps(output, threads);
 }
 
 static void on_marker(unsigned vcpu, void *data)
@@ -144,6 +179,7 @@ static void on_marker(unsigned vcpu, void *data)
 
 static uint32_t physical_page(const struct qemu_plugin_insn *insn)
 {
+    if (!system_mode) return RAW_UNKNOWN_PAGE;
     uint64_t physical = guest_physical(qemu_plugin_insn_haddr(insn));
     return physical == UINT64_MAX ? RAW_UNKNOWN_PAGE : (uint32_t)(physical >> 12);
 }
@@ -192,32 +228,62 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
     (void)id;
     size_t n = qemu_plugin_tb_n_insns(tb);
-    uint32_t block = blocks++;
     const uint8_t *before = NULL;
     size_t size_before = 0;
 
+    if (!system_mode) program_saw(qemu_plugin_insn_haddr(qemu_plugin_tb_get_insn(tb, 0)), qemu_plugin_tb_vaddr(tb));
+    lock_records();
+    uint32_t block = blocks++;
     describe(tb, block, n);
+    unlock_records();
     qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, (void *)(uintptr_t)block);
     for (size_t i = 0; i < n; i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
         const uint8_t *code = qemu_plugin_insn_data(insn);
         size_t size = qemu_plugin_insn_size(insn);
         mem_fn access = on_access;
-        if (is_switch(code, size, before, size_before)) {
+        if (system_mode && is_switch(code, size, before, size_before)) {
             memcpy(&stack_field, code + 3, 4);
             access = on_switch;
         }
-        if (is_marker(code, size)) {
+        if (system_mode && is_marker(code, size)) {
             qemu_plugin_register_vcpu_insn_exec_cb(insn, on_marker, QEMU_PLUGIN_CB_NO_REGS,
                                                    (void *)(uintptr_t)code[3]);
         }
-        qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &executed, 1);
+        if (threads > 1) qemu_plugin_register_vcpu_insn_exec_cb(insn, on_instruction, QEMU_PLUGIN_CB_NO_REGS, NULL);
+        else qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &executed, 1);
         /* Exactly one memory callback an instruction: of two, only the first is called. */
         qemu_plugin_register_vcpu_mem_cb(insn, access, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
                                          (void *)((uintptr_t)block << 10 | i));
         before = code;
         size_before = size;
     }
+}
+
+/* The emulator translates everything anew when the second thread starts. */
+static void on_thread(qemu_plugin_id_t id, unsigned vcpu)
+{
+    (void)id;
+    (void)vcpu;
+    threads++;
+}
+
+/* A process that the program forks is not recorded. */
+static void in_forked(void)
+{
+    armed = false;
+    raw_abandon();
+}
+
+static void begin_program(qemu_plugin_id_t id)
+{
+    running[0].address = 1;
+    running[0].task = (struct task){.mm = 1, .pid = 1, .tgid = 1};
+    say_task(0);
+    raw_control(RAW_MARK, 0, MARK_BEGIN);
+    armed = true;
+    pthread_atfork(NULL, NULL, in_forked);
+    qemu_plugin_register_vcpu_init_cb(id, on_thread);
 }
 
 static void on_exit_of_emulator(qemu_plugin_id_t id, void *data)
@@ -256,6 +322,7 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
     system_mode = info->system_emulation;
     if (system_mode && info->system.smp_vcpus > MAX_VCPUS) return -1;
     raw_open(output);
+    if (!system_mode) begin_program(id);
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
     qemu_plugin_register_atexit_cb(id, on_exit_of_emulator, NULL);
     return 0;

@@ -1,7 +1,7 @@
 import { EventKind, type TraceSink } from "../loader/contract.js";
 import { CoreConverter, type Shared } from "./core-converter.js";
 import type { KernelEntry } from "./kernel-entries.js";
-import { APIC_PPN, PageMap } from "./pages.js";
+import { APIC_PPN, FirstTouchPages, PageMap } from "./pages.js";
 import { Marker, type RawBlock, type RawHandler, type RawTask } from "./raw.js";
 import { StaticBlock } from "./static-block.js";
 import type { ExecutedRange } from "./symbols.js";
@@ -15,6 +15,8 @@ export interface ConvertOptions {
   entries: ReadonlyMap<number, KernelEntry>;
   /** Physical pages by virtual page, as `prescan` found them. */
   pages: ReadonlyMap<number, number>;
+  /** The recording is of a program without a kernel: physical pages are given out as they are touched. */
+  firstTouch?: boolean;
   /** Container id of a process; see EventKind.Switch. */
   containerOf(tgid: number): number;
 }
@@ -73,7 +75,10 @@ export class Converter implements RawHandler {
     private readonly options: ConvertOptions,
   ) {
     this.report = emptyReport(options.cores);
-    this.pages = new PageMap(sink, options.memoryMiB * 256, options.pages);
+    const memoryPages = options.memoryMiB * 256;
+    this.pages = options.firstTouch
+      ? new FirstTouchPages(sink, memoryPages)
+      : new PageMap(sink, memoryPages, options.pages);
     this.shared = {
       now: 0,
       interrupts: 0,
@@ -141,6 +146,11 @@ export class Converter implements RawHandler {
     return core;
   }
 
+  /** The recording came to its end. */
+  get hasEnded(): boolean {
+    return this.ended;
+  }
+
   end(doneBefore: number): void {
     this.countLast(doneBefore);
     this.ended = true;
@@ -181,6 +191,8 @@ export class Converter implements RawHandler {
     if (known instanceof StaticBlock) return known;
     if (known === undefined)
       throw new Error(`the recorder's file executes block ${id}, which it never described`);
+    // The code is touched before what it accesses.
+    if (this.options.firstTouch) this.pages.id(this.current.asid, Math.floor(known.address / 4096));
     const key = `${known.address},${known.ppn},${known.ppn2},${Buffer.from(known.lengths).toString("latin1")},${Buffer.from(known.bytes).toString("latin1")}`;
     let block = this.distinct.get(key);
     if (block === undefined) {

@@ -11,11 +11,30 @@ export interface Mapping {
   path: string;
 }
 
+/** First number of the containers of companions. */
+const FIRST_COMPANION = 3;
+
+/** Container id of a process; see EventKind.Switch. */
+export function containerOf(facts: Facts, tgid: number): number {
+  if (facts.functionPids.includes(tgid)) return 1;
+  if (facts.clientPids.includes(tgid)) return 2;
+  const at = [...facts.companionPids.values()].indexOf(tgid);
+  return at < 0 ? 0 : FIRST_COMPANION + at;
+}
+
+/** Names of the containers, by id. */
+export function containersOf(facts: Facts, name: string): Record<string, string> {
+  const companions = [...facts.companionPids.keys()].map((key, i) => [String(FIRST_COMPANION + i), key]);
+  return { 1: name, 2: "client", ...Object.fromEntries(companions) };
+}
+
 /** What the guest said of itself when the function was warm. */
 export interface Facts {
   kernelSymbols: KernelSymbol[];
   functionPids: number[];
   clientPids: number[];
+  /** Processes beside the function, by name. */
+  companionPids: Map<string, number>;
   uname: string;
   runtimeVersion: string;
   mitigations: string[];
@@ -37,6 +56,13 @@ export function loadFacts(folder: string): Facts {
     kernelSymbols: parseKallsyms(text("kallsyms")),
     functionPids: pids("function-pids"),
     clientPids: pids("client-pids"),
+    companionPids: new Map(
+      (existsSync(join(folder, "companions")) ? text("companions") : "")
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => line.split(" "))
+        .map(([name, pid]) => [name, Number(pid)]),
+    ),
     uname: text("uname").trim(),
     runtimeVersion: text("runtime-version").split("\n")[0].trim(),
     mitigations: text("vulnerabilities")

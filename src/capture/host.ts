@@ -79,8 +79,8 @@ function failure(step: string, command: string, message: string): CaptureError {
   return new CaptureError(`${step}: ${command} failed: ${message}`);
 }
 
-/** Debian packages that a capture needs on the host, with a program or file of each to look for. */
-const HOST_PACKAGES = [
+/** Debian packages that a capture needs on the host: of a function in a guest, of a program alone. */
+export const GUEST_PACKAGES = [
   "qemu-system-x86",
   "qemu-utils",
   "gcc",
@@ -89,11 +89,12 @@ const HOST_PACKAGES = [
   "cpio",
   "fakeroot",
 ] as const;
+export const USER_PACKAGES = ["qemu-user", "gcc", "libc6-dev"] as const;
 
-export function missingPackages(): string[] {
+export function missingPackages(needed: readonly string[]): string[] {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholders
   const format = "${Package} ${db:Status-Status}\n";
-  const asked = spawnSync("dpkg-query", ["-W", "-f", format, ...HOST_PACKAGES], { encoding: "utf8" });
+  const asked = spawnSync("dpkg-query", ["-W", "-f", format, ...needed], { encoding: "utf8" });
   if (asked.error !== undefined) {
     throw new InputError("capture: needs a Debian 12 system: the command dpkg-query is not there");
   }
@@ -103,12 +104,16 @@ export function missingPackages(): string[] {
       .filter((line) => line.endsWith(" installed"))
       .map((line) => line.split(" ")[0]),
   );
-  return HOST_PACKAGES.filter((name) => !installed.has(name));
+  return needed.filter((name) => !installed.has(name));
 }
 
 /** Installs what is missing where that is possible, else throws InputError with the command to run. */
-export async function ensureHostPackages(progress: ProgressSink, signal?: AbortSignal): Promise<void> {
-  const missing = missingPackages();
+export async function ensureHostPackages(
+  progress: ProgressSink,
+  needed: readonly string[],
+  signal?: AbortSignal,
+): Promise<void> {
+  const missing = missingPackages(needed);
   if (missing.length === 0) return;
   const install = `apt-get install --no-install-recommends ${missing.join(" ")}`;
   if (process.getuid?.() !== 0) {

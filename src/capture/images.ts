@@ -1,8 +1,8 @@
 import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { bundleConfig } from "./bundle.js";
-import { type Cache, hashTree } from "./cache.js";
-import { CAPTURE_FOLDER, type FunctionSpec } from "./functions.js";
+import { type Cache, hashOf, hashTree } from "./cache.js";
+import { CAPTURE_FOLDER, type Companion, type FunctionSpec } from "./functions.js";
 import { CaptureError, run } from "./host.js";
 import { closure, fetchPackages, type Package, unpack } from "./packages.js";
 
@@ -155,6 +155,10 @@ export interface FunctionImageParts {
   /** Folders that hold /app and the client. */
   app: string;
   client: string;
+  /** Functions that run beside it: folders by name. */
+  companions: Record<string, string>;
+  /** The client's calls. */
+  calls: readonly string[];
   settings: Record<string, string>;
 }
 
@@ -166,11 +170,15 @@ export async function buildFunctionImage(
 ): Promise<string> {
   const init = join(CAPTURE_FOLDER, "guest", "init");
   const config = bundleConfig(parts.spec);
+  const script = companionScript(parts.spec.companions);
   const inputs = {
     app: basename(parts.app),
     client: basename(parts.client),
     init: hashTree(init),
     config,
+    companions: parts.companions,
+    script,
+    calls: hashOf(parts.calls.join("\n")),
     settings: parts.settings,
   };
   return cache.get(`disk-${parts.spec.name}`, inputs, async (into) => {
@@ -181,12 +189,30 @@ export async function buildFunctionImage(
     cpSync(init, join(tree, "init"));
     chmodSync(join(tree, "init"), 0o755);
     writeFileSync(join(tree, "config.json"), JSON.stringify(config));
-    const lines = Object.entries(parts.settings).map(
-      ([name, value]) => `${name}='${value.replaceAll("'", "'\\''")}'\n`,
-    );
+    for (const [name, from] of Object.entries(parts.companions))
+      cpSync(from, join(tree, "companions", name), { recursive: true });
+    writeFileSync(join(tree, "companions.sh"), script);
+    writeFileSync(join(tree, "calls"), parts.calls.map((line) => `${line}\n`).join(""));
+    const lines = Object.entries(parts.settings).map(([name, value]) => `${name}=${quoted(value)}\n`);
     writeFileSync(join(tree, "settings"), lines.join(""));
     await makeImage(tree, join(into, "function.img"), 16, signal);
   });
+}
+
+/** What init reads to start the companions: `companion NAME PORT command...` lines. */
+export function companionScript(companions: readonly Companion[]): string {
+  return companions
+    .map(({ name, port, command, env }) => {
+      const variables = Object.entries(env).map(([key, value]) => `${key}=${value}`);
+      const words = variables.length === 0 ? command : ["env", ...variables, ...command];
+      return `companion ${name} ${port} ${words.map(quoted).join(" ")}\n`;
+    })
+    .join("");
+}
+
+/** A word for the guest's shell. */
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 export function versionOf(base: Base, name: string): string {

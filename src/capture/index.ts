@@ -1,19 +1,28 @@
 import { mkdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { createTraceWriter, openTrace, type TraceHeaderInput } from "../loader/index.js";
-import { Cache, defaultWorkDir } from "./cache.js";
-import { Converter, type ConvertReport } from "./convert.js";
-import { type Facts, loadFacts } from "./facts.js";
+import { createTraceWriter, type TraceHeaderInput } from "../loader/index.js";
 import {
   buildClient,
+  buildCompanions,
   buildFunction,
-  type FunctionSpec,
-  findFunction,
   goVersions,
   guestPackages,
   npmVersions,
-} from "./functions.js";
-import { CaptureError, ensureHostPackages, type ProgressSink, packageVersion } from "./host.js";
+  protosOf,
+} from "./builds.js";
+import { Cache, defaultWorkDir } from "./cache.js";
+import { callLines, drawInputs } from "./calls.js";
+import { checkReport, checkTrace } from "./checks.js";
+import { Converter, type ConvertReport } from "./convert.js";
+import { containerOf, containersOf, type Facts, loadFacts } from "./facts.js";
+import { type FunctionSpec, findFunction } from "./functions.js";
+import {
+  CaptureError,
+  ensureHostPackages,
+  GUEST_PACKAGES,
+  type ProgressSink,
+  packageVersion,
+} from "./host.js";
 import { type Base, buildBase, buildFunctionImage, buildKernel, type Kernel, versionOf } from "./images.js";
 import { kernelEntries } from "./kernel-entries.js";
 import {
@@ -38,6 +47,7 @@ import { overlay, SymbolCollector } from "./symbols.js";
 export { listFunctions } from "./functions.js";
 export { CaptureError, type ProgressSink } from "./host.js";
 export { type CaptureOptions, RUNTIMES } from "./options.js";
+export { captureUser, type UserCaptureOptions, type UserCaptureResult } from "./user.js";
 
 export interface CaptureResult {
   /** The trace file. */
@@ -82,7 +92,7 @@ export async function capture(options: CaptureOptions, progress: ProgressSink): 
   const cache = new Cache(resolve(options.workDir ?? defaultWorkDir()));
   const output = resolve(plan.output);
   mkdirSync(dirname(output), { recursive: true });
-  await ensureHostPackages(progress, signal);
+  await ensureHostPackages(progress, GUEST_PACKAGES, signal);
 
   const started = Date.now();
   let guest = await prepare(spec, plan, cache, progress, signal);
@@ -131,6 +141,9 @@ async function prepare(
   progress: ProgressSink,
   signal?: AbortSignal,
 ): Promise<Guest> {
+  // First of all, so that a mistake in a function.json costs no time.
+  const drawn = drawInputs(spec, plan.inputs, plan.seed, plan.warm + plan.invocations);
+  const lines = callLines(spec, protosOf(spec), drawn);
   progress.step("Building the recorder");
   const recorder = await buildRecorder(cache, signal);
   progress.step("Building the guest");
@@ -142,13 +155,13 @@ async function prepare(
   const calls = callsOf(plan);
   const settings = {
     RUNTIME: plan.runtime,
-    INPUT: spec.input,
-    EXPECT: spec.expect,
     BEFORE: String(calls.before),
     SETTLE: String(calls.settle),
     RECORDED: String(calls.recorded),
   };
-  const disk = await buildFunctionImage({ spec, app, client, settings }, cache, signal);
+  const companions = await buildCompanions(spec, cache, signal);
+  const parts = { spec, app, client, companions, calls: lines, settings };
+  const disk = await buildFunctionImage(parts, cache, signal);
   const disks = {
     kernel,
     baseImage: join(base.folder, "base.img"),
@@ -197,8 +210,7 @@ function convert(
       memoryMiB: MEMORY_MIB,
       pages: found.pages,
       entries: kernelEntries(facts.kernelSymbols),
-      containerOf: (tgid) =>
-        facts.functionPids.includes(tgid) ? 1 : facts.clientPids.includes(tgid) ? 2 : 0,
+      containerOf: (tgid) => containerOf(facts, tgid),
     });
     const bytes = statSync(raw).size;
     readRaw(raw, converter, (done) => progress.progress(done / bytes, "Writing the trace"));
@@ -209,7 +221,11 @@ function convert(
     const own = (path: string) =>
       path.startsWith("/muswarm/") ? join(guest.tree, path.slice("/muswarm/".length)) : rootfs(path);
     for (const [asid, tgid] of converter.processes) {
-      names.addProcess(asid, facts.mappings.get(tgid) ?? [], facts.clientPids.includes(tgid) ? own : rootfs);
+      names.addProcess(
+        asid,
+        facts.mappings.get(tgid) ?? [],
+        facts.functionPids.includes(tgid) ? rootfs : own,
+      );
     }
     sink.symbols(names.objects, names.collect(converter.executed()));
     const warnings = checkReport(report);
@@ -232,7 +248,7 @@ function headerOf(guest: Guest, plan: Plan, tasks: Record<string, string>): Trac
     recorder: recorder.hash,
     ...guest.versions,
   };
-  for (const name of ["nodejs", "python3.11", "python3-grpcio"]) {
+  for (const name of ["nodejs", "python3.11", "python3-grpcio", "memcached", "redis-server"]) {
     const version = versionOf(base, name);
     if (version !== "") versions[name] = version;
   }
@@ -246,7 +262,7 @@ function headerOf(guest: Guest, plan: Plan, tasks: Record<string, string>): Trac
     warmInvocations: plan.recordedWarm,
     measuredInvocations: plan.invocations,
     memoryMiB: MEMORY_MIB,
-    containers: { 1: spec.name, 2: "client" },
+    containers: containersOf(facts, spec.name),
     tasks,
     provenance: {
       command: commandOf(plan),
@@ -263,37 +279,4 @@ function headerOf(guest: Guest, plan: Plan, tasks: Record<string, string>): Trac
 
 function qemuVersion(): string {
   return packageVersion("qemu-system-x86");
-}
-
-/** Throws where the recording contradicts itself; returns what is only worth knowing. */
-function checkReport(report: ConvertReport): string[] {
-  const wrong: string[] = [];
-  if (report.misplacedPages > 0)
-    wrong.push(`${report.misplacedPages} pages of the kernel's fixed mappings are elsewhere`);
-  if (report.overrun > 0)
-    wrong.push(`${report.overrun} executions did more instructions than their block has`);
-  if (report.unmapped > 0) wrong.push(`${report.unmapped} accesses to pages of unknown place`);
-  if (wrong.length > 0) throw new CaptureError(`check the recording: ${wrong.join("; ")}`);
-  if (report.unexplained === 0) return [];
-  return [`${report.unexplained} successors are unexplained, for example ${report.unexplainedExamples[0]}`];
-}
-
-/** Reads the trace back. @returns by core, instructions of each invocation */
-function checkTrace(path: string, report: ConvertReport, expected: number): number[][] {
-  const trace = openTrace(path);
-  let whole = false;
-  try {
-    for (const [core, summary] of trace.cores.entries()) {
-      if (summary.instructions !== report.instructions[core] || summary.invocations.length !== expected) {
-        throw new CaptureError(
-          `check the trace: core ${core} has ${summary.instructions} instructions and ${summary.invocations.length} invocations, written were ${report.instructions[core]} and ${expected}`,
-        );
-      }
-    }
-    whole = true;
-    return trace.cores.map((summary) => summary.invocations.map((invocation) => invocation.instructions));
-  } finally {
-    trace.close();
-    if (!whole) rmSync(path);
-  }
 }

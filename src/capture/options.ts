@@ -1,4 +1,5 @@
-import { InputError } from "../errors.js";
+import { InputError, suggestion } from "../errors.js";
+import { INPUTS, type Inputs } from "./calls.js";
 
 /** What to capture, and how. */
 export interface CaptureOptions {
@@ -14,6 +15,10 @@ export interface CaptureOptions {
   invocations?: number;
   /** OCI runtime of the guest. Default "runc". */
   runtime?: string;
+  /** How the inputs of the calls are chosen: "unique" (the default: always the same), "linear" or "random". */
+  inputs?: string;
+  /** Of random inputs. Default 1. */
+  seed?: number;
   /** Folder for packages, images, snapshots; kept between captures. Default `muswarm` in the user's cache folder. */
   workDir?: string;
   /** Keep the recorder's raw file. */
@@ -32,6 +37,8 @@ export interface Plan {
   recordedWarm: number;
   invocations: number;
   runtime: string;
+  inputs: Inputs;
+  seed: number;
   keep: boolean;
 }
 
@@ -46,6 +53,8 @@ export function planOf(options: CaptureOptions): Plan {
     recordedWarm: count(options.recordedWarm ?? Math.min(5, warm), "recorded-warm", 0),
     invocations: count(options.invocations ?? 10, "invocations", 1),
     runtime: options.runtime ?? "runc",
+    inputs: inputsOf(options.inputs ?? "unique"),
+    seed: options.seed ?? 1,
     keep: options.keep ?? false,
   };
   if (plan.recordedWarm > plan.warm) {
@@ -57,6 +66,12 @@ export function planOf(options: CaptureOptions): Plan {
     throw new InputError(`runtime: no container runtime "${plan.runtime}". Known: ${RUNTIMES.join(", ")}.`);
   }
   return plan;
+}
+
+function inputsOf(name: string): Inputs {
+  const found = INPUTS.find((known) => known === name);
+  if (found === undefined) throw new InputError(`inputs: no generator "${name}".${suggestion(name, INPUTS)}`);
+  return found;
 }
 
 function count(value: number, name: string, least: number): number {
@@ -79,8 +94,10 @@ export function callsOf(plan: Plan): { before: number; settle: number; recorded:
 /** The command that makes the same trace. */
 export function commandOf(plan: Plan): string {
   const runtime = plan.runtime === "runc" ? "" : ` --runtime ${plan.runtime}`;
+  const seed = plan.inputs === "random" ? ` --seed ${plan.seed}` : "";
+  const inputs = plan.inputs === "unique" ? "" : ` --inputs ${plan.inputs}${seed}`;
   return (
     `muswarm capture ${plan.function} -o ${plan.output} --warm ${plan.warm} --recorded-warm ${plan.recordedWarm} ` +
-    `--invocations ${plan.invocations}${runtime}`
+    `--invocations ${plan.invocations}${runtime}${inputs}`
   );
 }

@@ -1,3 +1,4 @@
+import { InputError } from "../errors.js";
 import type { TraceSink } from "../loader/contract.js";
 import { RAW_UNKNOWN_PAGE } from "./raw.js";
 
@@ -22,7 +23,7 @@ export class PageMap {
 
   constructor(
     private readonly sink: TraceSink,
-    private readonly memoryPages: number,
+    protected readonly memoryPages: number,
     /** Physical pages by virtual page, from anywhere in the recording; -1 = more than one. */
     private readonly hints: ReadonlyMap<number, number>,
   ) {}
@@ -77,5 +78,29 @@ export class PageMap {
     if (direct >= 0 && direct < this.memoryPages && direct !== ppn) this.misplaced++;
     const image = vpn - IMAGE_VPN;
     if (image >= 0 && image < IMAGE_PAGES && image !== ppn) this.misplaced++;
+  }
+}
+
+/** For a program without a guest's kernel: a virtual page gets the next physical page when it is first touched, and keeps it. */
+export class FirstTouchPages extends PageMap {
+  private nextFrame = 1;
+
+  constructor(sink: TraceSink, memoryPages: number) {
+    super(sink, memoryPages, new Map());
+  }
+
+  override id(asid: number, vpn: number): number {
+    const known = super.id(asid, vpn);
+    if (known >= 0) return known;
+    if (this.nextFrame >= this.memoryPages) {
+      throw new InputError(
+        `capture: the program touches more than the ${this.memoryPages / 256} MiB of memory that a trace of one program has`,
+      );
+    }
+    return this.map(asid, vpn, this.nextFrame++, false);
+  }
+
+  override code(asid: number, vpn: number): number {
+    return this.id(asid, vpn);
   }
 }

@@ -10,7 +10,7 @@ export interface Recorder {
   hash: string;
 }
 
-const SOURCES = ["recorder.c", "guest.c", "raw.c"];
+const SOURCES = ["recorder.c", "guest.c", "program.c", "raw.c"];
 
 export async function buildRecorder(cache: Cache, signal?: AbortSignal): Promise<Recorder> {
   const source = join(CAPTURE_FOLDER, "plugin");

@@ -1,38 +1,37 @@
-import { capture, listFunctions, type ProgressSink } from "../capture/index.js";
+import { join } from "node:path";
+import {
+  CaptureError,
+  type CaptureOptions,
+  type CaptureResult,
+  capture,
+  captureUser,
+  listFunctions,
+  type ProgressSink,
+} from "../capture/index.js";
 import { InputError } from "../errors.js";
 import type { Args } from "./args.js";
 import { type Io, writeJson } from "./io.js";
 import { StatusLine } from "./progress.js";
 
-/** `muswarm capture [function]` */
+/** Options that a capture of a program has no use for. */
+const OF_FUNCTIONS = ["warm", "recorded-warm", "invocations", "runtime", "inputs", "seed"];
+
+/** `muswarm capture [function]` and `muswarm capture --user -- program args` */
 export async function captureCommand(args: Args, io: Io): Promise<number> {
   if (args.flag("list")) return list(args, io);
-  const [name] = args.words;
+  if (args.flag("user")) return await user(args, io);
+  if (args.flag("all")) return await all(args, io);
+  const [name, ...more] = args.words;
   if (name === undefined) throw new InputError("capture: needs the name of a function; --list shows them");
+  if (more.length > 0)
+    throw new InputError(
+      `capture: unexpected argument "${more[0]}"; a program and its arguments need --user`,
+    );
   const output = args.text("output");
   if (output === undefined) throw new InputError(`capture: needs a file to write: -o ${name}.trace`);
   const line = new StatusLine(io);
-  const progress: ProgressSink = {
-    step: (text) => line.say(text),
-    progress: (fraction, text) => line.update(() => `${Math.floor(fraction * 100)} %, ${text}`),
-    log: (text) => {
-      if (io.env["MUSWARM_DEBUG"]) line.say(text);
-    },
-  };
   try {
-    const made = await capture(
-      {
-        function: name,
-        output,
-        warm: args.integer("warm"),
-        recordedWarm: args.integer("recorded-warm"),
-        invocations: args.integer("invocations"),
-        runtime: args.text("runtime"),
-        workDir: args.text("work-dir"),
-        signal: io.signal,
-      },
-      progress,
-    );
+    const made = await capture({ ...optionsOf(args, io), function: name, output }, progressOn(line, io));
     for (const warning of made.warnings) line.say(`warning: ${warning}`);
     line.clear();
     if (args.flag("json")) writeJson(io, made);
@@ -43,6 +42,104 @@ export async function captureCommand(args: Args, io: Io): Promise<number> {
   return 0;
 }
 
+function optionsOf(args: Args, io: Io): Omit<CaptureOptions, "function" | "output"> {
+  return {
+    warm: args.integer("warm"),
+    recordedWarm: args.integer("recorded-warm"),
+    invocations: args.integer("invocations"),
+    runtime: args.text("runtime"),
+    inputs: args.text("inputs"),
+    seed: args.integer("seed"),
+    workDir: args.text("work-dir"),
+    signal: io.signal,
+  };
+}
+
+function progressOn(line: StatusLine, io: Io): ProgressSink {
+  return {
+    step: (text) => line.say(text),
+    progress: (fraction, text) => line.update(() => `${Math.floor(fraction * 100)} %, ${text}`),
+    log: (text) => {
+      if (io.env["MUSWARM_DEBUG"]) line.say(text);
+    },
+  };
+}
+
+async function user(args: Args, io: Io): Promise<number> {
+  const given = OF_FUNCTIONS.find((name) => args.text(name) !== undefined);
+  if (given !== undefined) throw new InputError(`capture: --${given} does not go with --user`);
+  if (args.words.length === 0)
+    throw new InputError("capture: --user needs a program: muswarm capture --user -o FILE -- ./program args");
+  const output = args.text("output");
+  if (output === undefined) throw new InputError("capture: needs a file to write: -o program.trace");
+  const json = args.flag("json");
+  const line = new StatusLine(io);
+  try {
+    const made = await captureUser(
+      {
+        command: args.words,
+        output,
+        workDir: args.text("work-dir"),
+        // What the program prints is no part of the document.
+        stdio: ["inherit", json ? 2 : "inherit", "inherit"],
+        signal: io.signal,
+      },
+      progressOn(line, io),
+    );
+    for (const warning of made.warnings) line.say(`warning: ${warning}`);
+    if (made.exitCode !== 0) line.say(`${args.words[0]} ended with exit code ${made.exitCode}`);
+    line.clear();
+    if (json) writeJson(io, made);
+    else line.say(`${made.instructions} instructions; ${output} written; muswarm sim ${output} simulates it`);
+  } finally {
+    line.clear();
+  }
+  return 0;
+}
+
+/** One function after the other; a failed one does not keep the others from it. */
+async function all(args: Args, io: Io): Promise<number> {
+  if (args.words.length > 0) throw new InputError("capture: --all does not go with the name of a function");
+  const folder = args.text("output");
+  if (folder === undefined) throw new InputError("capture: --all needs a folder to write to: -o traces");
+  const names = listFunctions().map((f) => f.name);
+  const line = new StatusLine(io);
+  const made: CaptureResult[] = [];
+  const failed: { function: string; error: string }[] = [];
+  try {
+    for (const [i, name] of names.entries()) {
+      line.say(`${name}, ${i + 1} of ${names.length}`);
+      try {
+        const output = join(folder, `${name}.trace`);
+        const result = await capture(
+          { ...optionsOf(args, io), function: name, output },
+          progressOn(line, io),
+        );
+        for (const warning of result.warnings) line.say(`warning: ${name}: ${warning}`);
+        made.push(result);
+      } catch (error) {
+        // Only what a guest or a build fails with is this function's alone.
+        if (!(error instanceof CaptureError) || io.signal.aborted) throw error;
+        failed.push({ function: name, error: error.message });
+        line.say(`${name} failed: ${error.message}`);
+      }
+    }
+  } finally {
+    line.clear();
+  }
+  if (args.flag("json")) writeJson(io, { made, failed });
+  else io.stdout.write(`${made.length} of ${names.length} functions captured in ${folder}\n`);
+  return failed.length === 0 ? 0 : 1;
+}
+
+/** In the order in which --list shows them. */
+const SUITES: Record<string, string> = {
+  standalone: "Functions on their own",
+  hotel: "Hotel application",
+  shop: "Online shop",
+  "": "Others",
+};
+
 function list(args: Args, io: Io): number {
   const functions = listFunctions();
   if (args.flag("json")) {
@@ -50,6 +147,11 @@ function list(args: Args, io: Io): number {
     return 0;
   }
   const width = Math.max(...functions.map((f) => f.name.length));
-  for (const { name, description } of functions) io.stdout.write(`${name.padEnd(width)}  ${description}\n`);
+  for (const suite of new Set([...Object.keys(SUITES), ...functions.map((f) => f.suite)])) {
+    const members = functions.filter((f) => f.suite === suite);
+    if (members.length === 0) continue;
+    io.stdout.write(`${SUITES[suite] ?? suite}\n`);
+    for (const { name, description } of members) io.stdout.write(`  ${name.padEnd(width)}  ${description}\n`);
+  }
   return 0;
 }

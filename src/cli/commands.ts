@@ -1,4 +1,5 @@
 import type { CommandSpec } from "./args.js";
+import { TRACE_COMMANDS } from "./trace-commands.js";
 
 /** The commands, in the order in which the help shows them. Their code is loaded when they run. */
 export const COMMANDS: readonly CommandSpec[] = [
@@ -77,13 +78,16 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [["muswarm trace info fib.trace", ""]],
     load: async () => (await import("./trace.js")).info,
   },
+  ...TRACE_COMMANDS,
   {
     name: "capture",
     arguments: "[function]",
-    summary: "Capture a trace of a containerised function in a real guest kernel, or list the functions",
-    words: [0, 1],
+    summary:
+      "Capture a trace of a containerised function in a real guest kernel, or of any x86-64 program (--user)",
+    words: [0, Number.POSITIVE_INFINITY],
     options: {
       list: { kind: "flag", describe: "List the functions that can be captured" },
+      user: { kind: "flag", describe: "Capture a program instead: --user -o FILE -- ./program args" },
       output: { kind: "text", short: "o", describe: "Trace file to write" },
       warm: { kind: "integer", describe: "Invocations before recording begins" },
       "recorded-warm": {
@@ -92,11 +96,18 @@ export const COMMANDS: readonly CommandSpec[] = [
       },
       invocations: { kind: "integer", min: 1, describe: "Recorded invocations that are measured" },
       runtime: { kind: "text", describe: "Container runtime of the guest" },
+      inputs: {
+        kind: "text",
+        describe: "Inputs of the calls: unique (always the same, the default), linear or random",
+      },
+      seed: { kind: "integer", describe: "Of random inputs" },
+      all: { kind: "flag", describe: "Capture every function; -o names the folder for the traces" },
       "work-dir": { kind: "text", describe: "Folder for images and raw recordings; kept between captures" },
     },
     examples: [
       ["muswarm capture --list", ""],
       ["muswarm capture fibonacci-go -o fib.trace --invocations 5", "a new trace"],
+      ["muswarm capture --user -o sort.trace -- /usr/bin/sort names.txt", "a program, its user code only"],
     ],
     load: async () => (await import("./capture.js")).captureCommand,
   },

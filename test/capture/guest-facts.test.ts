@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { structOffsets } from "../../src/capture/btf.js";
-import { parseMaps } from "../../src/capture/facts.js";
+import { containerOf, containersOf, type Facts, parseMaps } from "../../src/capture/facts.js";
 import { EntryKind, kernelEntries, parseKallsyms } from "../../src/capture/kernel-entries.js";
 import { SymbolCollector } from "../../src/capture/symbols.js";
 
@@ -99,4 +99,17 @@ c000000000-c000400000 rw-p 00000000 00:00 0
       { from: 0x7fbf_0518_5000, to: 0x7fbf_0760_0000, fileOffset: 0x1000, path: "/usr/lib/a b.so" },
     ]);
   });
+});
+
+test("companions are the containers from 3 on", () => {
+  const facts = {
+    functionPids: [40, 41],
+    clientPids: [50],
+    companionPids: new Map([
+      ["redis", 30],
+      ["memcached", 31],
+    ]),
+  } as unknown as Facts;
+  expect([41, 50, 30, 31, 1].map((pid) => containerOf(facts, pid))).toEqual([1, 2, 3, 4, 0]);
+  expect(containersOf(facts, "rate-go")).toEqual({ 1: "rate-go", 2: "client", 3: "redis", 4: "memcached" });
 });

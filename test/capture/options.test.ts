@@ -20,6 +20,8 @@ describe("capture options", () => {
       recordedWarm: 5,
       invocations: 10,
       runtime: "runc",
+      inputs: "unique",
+      seed: 1,
       keep: false,
     });
   });
@@ -40,6 +42,15 @@ describe("capture options", () => {
     expect(() => planOf({ ...base, runtime: "rkt" })).toThrow(
       'no container runtime "rkt". Known: runc, crun.',
     );
+  });
+
+  test("name the nearest generator of inputs", () => {
+    expect(() => planOf({ ...base, inputs: "randon" })).toThrow('Did you mean "random"?');
+  });
+
+  test("make the command with the inputs that are not the usual ones", () => {
+    expect(commandOf(planOf({ ...base, inputs: "linear" }))).toMatch(/ --inputs linear$/);
+    expect(commandOf(planOf({ ...base, inputs: "random", seed: 4 }))).toMatch(/ --inputs random --seed 4$/);
   });
 
   test("make the command that makes the trace again", () => {
@@ -64,7 +75,12 @@ describe("functions", () => {
     const folder = join(root, "mine");
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, "function.json"), '{"runtime":"files","command":["/app/serve"]}');
-    expect(findFunction(folder)).toMatchObject({ name: "mine", runtime: "files", packages: [], expect: "" });
+    expect(findFunction(folder)).toMatchObject({
+      name: "mine",
+      runtime: "files",
+      packages: [],
+      calls: [{ method: "helloworld.Greeter/SayHello", request: { name: "" } }],
+    });
   });
 
   test("with a wrong function.json say which key", () => {
@@ -72,6 +88,20 @@ describe("functions", () => {
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, "function.json"), '{"runtime":"perl","command":["x"]}');
     expect(() => findFunction(folder)).toThrow(/function\.json: runtime:/);
+  });
+
+  test("that give both calls and an input are refused", () => {
+    const folder = join(root, "both");
+    mkdirSync(folder, { recursive: true });
+    const call = { method: "helloworld.Greeter/SayHello" };
+    const json = { runtime: "files", command: ["x"], input: "1", calls: [call] };
+    writeFileSync(join(folder, "function.json"), JSON.stringify(json));
+    expect(() => findFunction(folder)).toThrow(/function\.json: calls: cannot be given together/);
+  });
+
+  test("of the suite are twenty-one", () => {
+    const bySuite = (suite: string) => listFunctions().filter((f) => f.suite === suite).length;
+    expect(["standalone", "hotel", "shop"].map(bySuite)).toEqual([9, 6, 6]);
   });
 
   test("run in a container that has core 1 alone", () => {
