@@ -1,7 +1,7 @@
 import { EventKind, type TraceSink } from "../loader/contract.js";
 import { CoreConverter, type Shared } from "./core-converter.js";
 import type { KernelEntry } from "./kernel-entries.js";
-import { APIC_PPN, FirstTouchPages, PageMap } from "./pages.js";
+import { AddressSpaces, APIC_PPN, FirstTouchPages, PageMap } from "./pages.js";
 import { Marker, type RawBlock, type RawHandler, type RawTask } from "./raw.js";
 import { StaticBlock } from "./static-block.js";
 import type { ExecutedRange } from "./symbols.js";
@@ -13,7 +13,7 @@ export interface ConvertOptions {
   memoryMiB: number;
   /** Kernel addresses that the processor enters by itself; see kernelEntries(). */
   entries: ReadonlyMap<number, KernelEntry>;
-  /** Physical pages by virtual page, as `prescan` found them. */
+  /** Physical pages by pageKey, as `prescan` found them. */
   pages: ReadonlyMap<number, number>;
   /** The recording is of a program without a kernel: physical pages are given out as they are touched. */
   firstTouch?: boolean;
@@ -61,7 +61,7 @@ export class Converter implements RawHandler {
   private readonly shared: Shared;
   private readonly blocks: (RawBlock | StaticBlock | undefined)[] = [];
   private readonly distinct = new Map<string, StaticBlock>();
-  private readonly asids = new Map<number, number>();
+  private readonly spaces = new AddressSpaces();
   /** Process of each address space, by asid. */
   readonly processes = new Map<number, number>();
   private current: CoreConverter;
@@ -118,8 +118,7 @@ export class Converter implements RawHandler {
     const core = this.core(vcpu);
     let asid = 0;
     if (task.mm !== 0) {
-      asid = this.asids.get(task.mm) ?? this.asids.size + 1;
-      this.asids.set(task.mm, asid);
+      asid = this.spaces.of(task.mm);
       this.processes.set(asid, task.tgid);
       core.enter(asid);
     }

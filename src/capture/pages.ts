@@ -11,6 +11,23 @@ const IMAGE_PAGES = 0x4_0000;
 /** The local interrupt controller's registers. */
 export const APIC_PPN = 0xfee00;
 
+/** Numbers address spaces from 1 on, in the order in which they first appear. */
+export class AddressSpaces {
+  private readonly numbers = new Map<number, number>();
+
+  /** @param mm the kernel's address of the space, not 0 */
+  of(mm: number): number {
+    const known = this.numbers.get(mm) ?? this.numbers.size + 1;
+    this.numbers.set(mm, known);
+    return known;
+  }
+}
+
+/** One number for a virtual page of a space; the kernel half is everybody's. */
+export function pageKey(asid: number, vpn: number): number {
+  return PageMap.space(vpn, asid) * 2 ** 36 + vpn;
+}
+
 /** Which physical page each virtual page is on, as the recorder says, and its page id in the trace. */
 export class PageMap {
   /** Pages whose physical page nobody told: the second part of what straddles two pages. */
@@ -24,7 +41,7 @@ export class PageMap {
   constructor(
     private readonly sink: TraceSink,
     protected readonly memoryPages: number,
-    /** Physical pages by virtual page, from anywhere in the recording; -1 = more than one. */
+    /** Physical pages by pageKey, from anywhere in the recording; -1 = more than one. */
     private readonly hints: ReadonlyMap<number, number>,
   ) {}
 
@@ -36,7 +53,7 @@ export class PageMap {
   /** From here on the virtual page is on this physical page. @returns page id */
   map(asid: number, vpn: number, ppn: number, io: boolean): number {
     const space = PageMap.space(vpn, asid);
-    const key = space * 2 ** 36 + vpn;
+    const key = pageKey(asid, vpn);
     this.check(vpn, ppn, io);
     const id = this.sink.page({ asid: space, vpn, ppn, io });
     this.ids.set(key, id);
@@ -46,7 +63,7 @@ export class PageMap {
 
   /** @returns page id, or -1 where the page was never mapped */
   id(asid: number, vpn: number): number {
-    return this.ids.get(PageMap.space(vpn, asid) * 2 ** 36 + vpn) ?? -1;
+    return this.ids.get(pageKey(asid, vpn)) ?? -1;
   }
 
   /**
@@ -56,17 +73,17 @@ export class PageMap {
   next(asid: number, vpn: number): number {
     const known = this.id(asid, vpn + 1);
     if (known >= 0) return known;
-    const hint = this.hints.get(vpn + 1) ?? -1;
+    const hint = this.hints.get(pageKey(asid, vpn + 1)) ?? -1;
     if (hint >= 0) return this.map(asid, vpn + 1, hint, false);
     this.guessed++;
-    const ppn = this.ppns.get(PageMap.space(vpn, asid) * 2 ** 36 + vpn) ?? 0;
+    const ppn = this.ppns.get(pageKey(asid, vpn)) ?? 0;
     return this.map(asid, vpn + 1, ppn + 1, false);
   }
 
   /** A page of code. Does not touch where data is: both say the same or the kernel is rewriting code. */
   code(asid: number, vpn: number, ppn: number): number {
     if (ppn === RAW_UNKNOWN_PAGE) return this.next(asid, vpn - 1);
-    const known = this.ppns.get(PageMap.space(vpn, asid) * 2 ** 36 + vpn);
+    const known = this.ppns.get(pageKey(asid, vpn));
     if (known === undefined) return this.map(asid, vpn, ppn, false);
     this.check(vpn, ppn, false);
     return this.sink.page({ asid: PageMap.space(vpn, asid), vpn, ppn, io: false });

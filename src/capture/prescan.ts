@@ -1,3 +1,4 @@
+import { AddressSpaces, pageKey } from "./pages.js";
 import { Marker, RAW_UNKNOWN_PAGE, type RawHandler, type RawTask, readRaw } from "./raw.js";
 
 /** What has to be known of a recording before its trace can be begun. */
@@ -5,7 +6,7 @@ export interface Prescan {
   tasks: Record<string, string>;
   begun: number;
   finished: number;
-  /** Physical page of each virtual page that is on the same one throughout; -1 where it is not. */
+  /** Physical page of each page (see pageKey) that is on the same one throughout; -1 where it is not. */
   pages: Map<number, number>;
 }
 
@@ -13,25 +14,37 @@ export interface Prescan {
 export function prescan(path: string): Prescan {
   const result: Prescan = { tasks: {}, begun: 0, finished: 0, pages: new Map() };
   let ended = false;
-  const place = (vpn: number, ppn: number): void => {
+  const spaces = new AddressSpaces();
+  /** Address space of each vcpu, and for each block the spaces in which it was placed. */
+  const current: number[] = [];
+  const blocks: { vpn: number; ppn: number; ppn2: number; placed: Set<number> }[] = [];
+  const place = (asid: number, vpn: number, ppn: number): void => {
     if (ppn === RAW_UNKNOWN_PAGE) return;
-    const known = result.pages.get(vpn);
-    if (known !== ppn) result.pages.set(vpn, known === undefined ? ppn : -1);
+    const key = pageKey(asid, vpn);
+    const known = result.pages.get(key);
+    if (known !== ppn) result.pages.set(key, known === undefined ? ppn : -1);
   };
   const handler: RawHandler = {
     block({ address, ppn, ppn2 }) {
-      const vpn = Math.floor(address / 4096);
-      place(vpn, ppn);
-      place(vpn + 1, ppn2);
+      blocks.push({ vpn: Math.floor(address / 4096), ppn, ppn2, placed: new Set() });
     },
-    exec() {},
+    exec(vcpu, block) {
+      const asid = current[vcpu] ?? 0;
+      // A block that was never described is an error, which the conversion reports.
+      if (blocks[block] === undefined || blocks[block].placed.has(asid)) return;
+      const { vpn, ppn, ppn2, placed } = blocks[block];
+      placed.add(asid);
+      place(asid, vpn, ppn);
+      place(asid, vpn + 1, ppn2);
+    },
     mem() {},
-    map(_vcpu, vpn, ppn) {
-      place(vpn, ppn);
+    map(vcpu, vpn, ppn) {
+      place(current[vcpu] ?? 0, vpn, ppn);
     },
     core() {},
-    switch(_vcpu: number, task: RawTask) {
+    switch(vcpu: number, task: RawTask) {
       result.tasks[task.pid] = task.pid === 0 ? "idle" : task.comm;
+      if (task.mm !== 0) current[vcpu] = spaces.of(task.mm);
     },
     mark(_vcpu, operation) {
       if (operation === Marker.Begin) result.begun++;

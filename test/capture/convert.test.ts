@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { EntryKind } from "../../src/capture/kernel-entries.js";
+import { pageKey } from "../../src/capture/pages.js";
 import { EventKind, SlotFlag, SlotKind } from "../../src/loader/contract.js";
 import { convert } from "./raw-builder.js";
 
@@ -87,7 +88,7 @@ describe("blocks", () => {
       (raw) => {
         raw.exec(1, raw.block(CODE + 4095, [LOAD], 1), 1);
       },
-      { pages: new Map([[0x401, 0x55]]) },
+      { pages: new Map([[pageKey(1, 0x401), 0x55]]) },
     );
     expect(sink.pages[sink.blocks[0].page2].ppn).toBe(0x55);
     expect(report.guessedPages).toBe(0);

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { pageKey } from "../../src/capture/pages.js";
 import { prescan } from "../../src/capture/prescan.js";
 import { parseRaw, RAW_MAGIC, type RawHandler, readRaw } from "../../src/capture/raw.js";
 import { RawBuilder } from "./raw-builder.js";
@@ -104,6 +105,19 @@ describe("the first reading", () => {
     raw.map(0, 5, 1).map(0, 5, 2).map(0, 5, 1).map(0, 6, 3).end();
     const { pages } = prescan(file("moved", Buffer.concat([RAW_MAGIC, raw.bytes()])));
     expect([pages.get(5), pages.get(6)]).toEqual([-1, 3]);
+  });
+
+  test("keeps a virtual page of two address spaces apart", () => {
+    const raw = new RawBuilder();
+    raw
+      .switch(0, 0x1000, 7, 7)
+      .map(0, 5, 1)
+      .switch(0, 0x2000, 8, 8)
+      .map(0, 5, 2)
+      .switch(0, 0x1000, 7, 7)
+      .end();
+    const { pages } = prescan(file("spaces", Buffer.concat([RAW_MAGIC, raw.bytes()])));
+    expect([pages.get(pageKey(1, 5)), pages.get(pageKey(2, 5))]).toEqual([1, 2]);
   });
 
   test("refuses a recording that was cut off", () => {

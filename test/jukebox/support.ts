@@ -3,7 +3,7 @@ import type { Jukebox } from "../../src/jukebox/jukebox.js";
 import { type JukeboxSpec, jukeboxSchema } from "../../src/machine/spec.js";
 
 export function specOf(overrides: Partial<JukeboxSpec> = {}): JukeboxSpec {
-  return jukeboxSchema.parse({ level: "l2", ...overrides });
+  return jukeboxSchema.parse({ level: "l2", replayDistance: -1, ...overrides });
 }
 
 /** Seeded generator of integers (mulberry32). */
