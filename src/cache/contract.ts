@@ -35,6 +35,17 @@ export interface CorePort {
   readonly retryAt: number;
   /** After an access that was done: who served it. 0 also for a merge into a prefetch or MSHR of the same level. */
   readonly servedBy: number;
+  /** Cycles of a hit in the L1I, and in the L1D. */
+  readonly fetchHitLatency: number;
+  readonly dataHitLatency: number;
+  /**
+   * The short way for the common case: is the line in the L1 with the rights asked for, with nothing to wait for and
+   * nobody to be told? Then the access has been done and takes the hit latency, whatever the time. Else nothing has
+   * happened: ask with `fetch`, `load` or `store`. `servedBy` stays what it was.
+   */
+  fetchHit(line: number): boolean;
+  loadHit(line: number): boolean;
+  storeHit(line: number): boolean;
   /** Fetches an instruction line. @returns cycle at which it is at the core, or NOT_NOW. An L1I hit at cycle t returns t + L1I latency. */
   fetch(line: number, virtualLine: number, now: number): number;
   /** Reads a line. @returns cycle at which the data is at the core, or NOT_NOW. `pc` is a PageAddress. */

@@ -40,7 +40,7 @@ export class Port implements CorePort {
   private readonly iTags: Int32Array;
   private readonly iFlags: Uint8Array;
   private readonly iHint: Int32Array;
-  private readonly iLatency: number;
+  readonly fetchHitLatency: number;
   private readonly iPolicy: ReplacementPolicy;
   /** May hits in the L1I be settled here? Not when a prefetcher wants to see them. */
   private iShort = true;
@@ -50,7 +50,7 @@ export class Port implements CorePort {
   private readonly dFlags: Uint8Array;
   private readonly dState: Uint8Array;
   private readonly dHint: Int32Array;
-  private readonly dLatency: number;
+  readonly dataHitLatency: number;
   private readonly dPolicy: ReplacementPolicy;
   private dShort = true;
   private loadHits = 0;
@@ -68,13 +68,13 @@ export class Port implements CorePort {
     this.iTags = l1i.array.tags;
     this.iFlags = l1i.flags;
     this.iHint = l1i.hint;
-    this.iLatency = l1i.hitLatency;
+    this.fetchHitLatency = l1i.hitLatency;
     this.iPolicy = l1i.array.policy;
     this.dTags = l1d.array.tags;
     this.dFlags = l1d.flags;
     this.dState = l1d.state;
     this.dHint = l1d.hint;
-    this.dLatency = l1d.hitLatency;
+    this.dataHitLatency = l1d.hitLatency;
     this.dPolicy = l1d.array.policy;
     l1i.beforeRead = () => {
       this.tell(l1i, FETCH, this.iHits);
@@ -94,43 +94,48 @@ export class Port implements CorePort {
     this.dShort = this.l1d.queue === null;
   }
 
-  fetch(line: number, virtualLine: number, now: number): number {
+  fetchHit(line: number): boolean {
     const slot = this.iHint[line & MASK];
-    if (this.iTags[slot] === line && this.iFlags[slot] === 0 && this.iShort) {
-      this.iHits++;
-      this.iPolicy.touch(slot);
-      this.servedBy = 0;
-      return now + this.iLatency;
-    }
-    return this.access(this.l1i, FETCH, line, virtualLine, now);
+    if (this.iTags[slot] !== line || this.iFlags[slot] !== 0 || !this.iShort) return false;
+    this.iHits++;
+    this.iPolicy.touch(slot);
+    return true;
+  }
+
+  loadHit(line: number): boolean {
+    const slot = this.dHint[line & MASK];
+    if (this.dTags[slot] !== line || this.dFlags[slot] !== 0 || !this.dShort) return false;
+    this.loadHits++;
+    this.dPolicy.touch(slot);
+    return true;
+  }
+
+  storeHit(line: number): boolean {
+    const slot = this.dHint[line & MASK];
+    if (this.dTags[slot] !== line || this.dFlags[slot] !== 0 || this.dState[slot] < EXCLUSIVE || !this.dShort)
+      return false;
+    this.storeHits++;
+    this.dState[slot] = MODIFIED;
+    this.dPolicy.touch(slot);
+    return true;
+  }
+
+  fetch(line: number, virtualLine: number, now: number): number {
+    if (!this.fetchHit(line)) return this.access(this.l1i, FETCH, line, virtualLine, now);
+    this.servedBy = 0;
+    return now + this.fetchHitLatency;
   }
 
   load(line: number, virtualLine: number, _pc: number, now: number): number {
-    const slot = this.dHint[line & MASK];
-    if (this.dTags[slot] === line && this.dFlags[slot] === 0 && this.dShort) {
-      this.loadHits++;
-      this.dPolicy.touch(slot);
-      this.servedBy = 0;
-      return now + this.dLatency;
-    }
-    return this.access(this.l1d, LOAD, line, virtualLine, now);
+    if (!this.loadHit(line)) return this.access(this.l1d, LOAD, line, virtualLine, now);
+    this.servedBy = 0;
+    return now + this.dataHitLatency;
   }
 
   store(line: number, virtualLine: number, _pc: number, now: number): number {
-    const slot = this.dHint[line & MASK];
-    if (
-      this.dTags[slot] === line &&
-      this.dFlags[slot] === 0 &&
-      this.dState[slot] >= EXCLUSIVE &&
-      this.dShort
-    ) {
-      this.storeHits++;
-      this.dState[slot] = MODIFIED;
-      this.dPolicy.touch(slot);
-      this.servedBy = 0;
-      return now + this.dLatency;
-    }
-    return this.access(this.l1d, STORE, line, virtualLine, now);
+    if (!this.storeHit(line)) return this.access(this.l1d, STORE, line, virtualLine, now);
+    this.servedBy = 0;
+    return now + this.dataHitLatency;
   }
 
   walk(line: number, now: number): number {

@@ -1,7 +1,25 @@
-import { BranchKind, type DecodedTable, LOW_WORDS } from "../loader/decode/rows.js";
+import * as record from "../loader/decode/records.js";
+import { BranchKind, type DecodedTable } from "../loader/decode/rows.js";
 import type { BranchUnit } from "./branch/index.js";
 import { Count } from "./counters.js";
 import { Mark, type StreamBuffer } from "./stream-buffer.js";
+
+// A constant of this module is folded into the code; one of another module is looked up at each use.
+const { RECORD_SHIFT, KIND_SHIFT, KIND_MASK, NO_TARGET } = record;
+const {
+  Shape: SHAPE,
+  FirstLine: FIRST_LINE,
+  LastLine: LAST_LINE,
+  Start: START_NUMBER,
+  End: END_NUMBER,
+  Target: TARGET,
+  LowStart: LOW_START,
+  LowEnd: LOW_END,
+  LowLast: LOW_LAST,
+} = record.R;
+const { None: NO_BRANCH, Conditional: CONDITIONAL, System: SYSTEM } = BranchKind;
+const { Interrupts: INTERRUPTS, Branches: BRANCHES, Mispredicts: MISPREDICTS } = Count;
+const { Barrier: BARRIER, Interrupt: INTERRUPT } = Mark;
 
 /** How fetch gets from one block to the next. */
 export const Way = {
@@ -19,16 +37,28 @@ export const Way = {
   System: 5,
 } as const;
 export const WAY_MASK = 7;
+const {
+  Next: NEXT,
+  Predicted: PREDICTED,
+  Mispredict: MISPREDICTED,
+  Interrupt: INTERRUPTED,
+  Start: START,
+  System: SYSTEM_WAY,
+} = Way;
 /** Added to a way: a line must be fetched for the block's first byte. */
 export const NEW_LINE = 8;
 
 /** Finds out how each block is left, from the block that follows it, and asks the branch predictor. */
 export class ControlFlow {
+  private readonly records: Int32Array;
+
   constructor(
-    private readonly decoded: DecodedTable,
+    decoded: DecodedTable,
     private readonly unit: BranchUnit,
     private readonly values: Float64Array,
-  ) {}
+  ) {
+    this.records = decoded.records;
+  }
 
   /**
    * Classifies the way into block executions [from, to) of `buffer`, in order.
@@ -37,55 +67,53 @@ export class ControlFlow {
    */
   prepare(buffer: StreamBuffer, from: number, to: number, previous: number): number {
     const { blocks, marks, how } = buffer;
-    const { page, firstLine, lastLine } = this.decoded;
-    let last = previous;
+    const { records } = this;
+    let last = previous < 0 ? -1 : previous << RECORD_SHIFT;
     for (let i = from; i < to; i++) {
-      if (marks[i] & Mark.Barrier) return i;
-      const block = blocks[i];
-      const way = last < 0 ? Way.Start : this.way(last, block, (marks[i] & Mark.Interrupt) !== 0);
-      if (last < 0 && marks[i] & Mark.Interrupt) this.values[Count.Interrupts]++;
+      const mark = marks[i];
+      if ((mark & BARRIER) !== 0) return i;
+      const block = blocks[i] << RECORD_SHIFT;
+      const interrupted = (mark & INTERRUPT) !== 0;
+      let way: number = START;
+      if (last >= 0) way = this.way(last, block, interrupted);
+      else if (interrupted) this.values[INTERRUPTS]++;
       how[i] =
-        way !== Way.Next
-          ? way | NEW_LINE
-          : lastLine[last] === ((page[block] << 6) | firstLine[block])
-            ? Way.Next
-            : Way.Next | NEW_LINE;
+        way === NEXT && records[last | LAST_LINE] === records[block | FIRST_LINE] ? NEXT : way | NEW_LINE;
       last = block;
     }
     return to;
   }
 
+  /** From the block whose record is at `last` to that at `block`. */
   private way(last: number, block: number, interrupted: boolean): number {
-    const { branch, start, end, target, low } = this.decoded;
-    const { values } = this;
-    const kind = branch[last];
-    const to = start[block];
-    if (kind === BranchKind.None) {
-      if (to === end[last] && !interrupted) return Way.Next;
-      values[Count.Interrupts]++;
-      return Way.Interrupt;
+    const { records, values } = this;
+    const kind = (records[last | SHAPE] >> KIND_SHIFT) & KIND_MASK;
+    const straight = records[block | START_NUMBER] === records[last | END_NUMBER];
+    if (kind === NO_BRANCH) {
+      if (straight && !interrupted) return NEXT;
+      values[INTERRUPTS]++;
+      return INTERRUPTED;
     }
-    values[Count.Branches + kind]++;
-    const conditional = kind === BranchKind.Conditional;
-    const known = target[last] >= 0;
-    if (interrupted || (known && to !== target[last] && !(conditional && to === end[last]))) {
+    values[BRANCHES + kind]++;
+    const notTaken = straight && kind === CONDITIONAL;
+    const target = records[last | TARGET];
+    if (interrupted || (target !== NO_TARGET && !notTaken && target !== records[block | START_NUMBER])) {
       // Where the branch would have gone is not known: the predictor is not asked.
-      values[Count.Interrupts]++;
-      return Way.Interrupt;
+      values[INTERRUPTS]++;
+      return INTERRUPTED;
     }
-    if (kind === BranchKind.System) return Way.System;
-    const taken = !conditional || to !== end[last];
+    if (kind === SYSTEM) return SYSTEM_WAY;
     const right = this.unit.predict(
       kind,
-      low[last * LOW_WORDS + 2],
-      low[last * LOW_WORDS + 1],
-      taken,
-      low[block * LOW_WORDS],
+      records[last | LOW_LAST],
+      records[last | LOW_END],
+      !notTaken,
+      records[block | LOW_START],
     );
     if (!right) {
-      values[Count.Mispredicts + kind]++;
-      return Way.Mispredict;
+      values[MISPREDICTS + kind]++;
+      return MISPREDICTED;
     }
-    return taken ? Way.Predicted : Way.Next;
+    return notTaken ? NEXT : PREDICTED;
   }
 }

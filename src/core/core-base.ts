@@ -1,6 +1,7 @@
 import type { CorePort } from "../cache/contract.js";
 import { type CoreStream, EventKind, type PageTable } from "../loader/contract.js";
-import { COUNT_WORDS, type DecodedTable } from "../loader/decode/rows.js";
+import { KERNEL, R, RECORD_SHIFT } from "../loader/decode/records.js";
+import type { DecodedTable } from "../loader/decode/rows.js";
 import type { MachineSpec } from "../machine/spec.js";
 import type { CounterGroup } from "../stats/counters.js";
 import { type BranchUnit, createBranchUnit } from "./branch/index.js";
@@ -10,6 +11,11 @@ import { Cause, CoreCounters, Count } from "./counters.js";
 import type { PageTables } from "./page-tables.js";
 import { StreamBuffer } from "./stream-buffer.js";
 import { Translation } from "./translation.js";
+
+// A constant of this module is folded into the code; one of another module is looked up at each use.
+const SHIFT = RECORD_SHIFT;
+const KERNEL_BLOCK = KERNEL;
+const { Instructions: INSTRUCTIONS, Shape: SHAPE, Loads: LOADS, Stores: STORES } = R;
 
 /** Horizon under which every access that leaves the L1s is put off. */
 export const CLOSED = -1;
@@ -66,7 +72,7 @@ export abstract class CoreBase implements Core {
     this.pages = pages;
     this.decoded = decoded;
     this.unit = createBranchUnit(spec.core.branchPredictor);
-    this.counters = new CoreCounters(id, spec, this.unit.counts, slotsPerCycle);
+    this.counters = new CoreCounters(id, spec, this.unit.counts, slotsPerCycle, () => this.settle());
     this.values = this.counters.values;
     this.control = new ControlFlow(decoded, this.unit, this.values);
     this.translation = new Translation(spec.core, pages, parts.pageTables, port, this.counters.itlb);
@@ -80,6 +86,7 @@ export abstract class CoreBase implements Core {
 
   /** What does not add up; empty when all does. */
   checkIdentities(): string[] {
+    this.settle();
     return this.counters.checkIdentities(`cpu${this.id}`);
   }
 
@@ -114,11 +121,10 @@ export abstract class CoreBase implements Core {
     this.eventKind = 0;
     this.buffer.shiftEvent();
     this.time = this.commitCycle;
-    this.settle();
     this.restart();
   }
 
-  /** Brings the counters that follow from the commit time up to date. */
+  /** Brings the counters that follow from others up to date: called before they are read. */
   protected settle(): void {
     const { values } = this;
     values[Count.Cycles] = this.commitCycle - values[Count.IdleCycles] - values[Count.SyncCycles];
@@ -163,16 +169,28 @@ export abstract class CoreBase implements Core {
     return this.blk === buffer.count && buffer.ended ? RunStatus.End : -1;
   }
 
-  /** Counts a committed execution of `block`. */
-  protected countBlock(block: number): void {
-    const { values } = this;
-    const { counts, uops } = this.decoded;
-    const words = block * COUNT_WORDS;
-    values[Count.Blocks]++;
-    values[Count.Insts] += counts[words];
-    values[Count.KernelInsts] += counts[words + 1];
-    values[Count.Loads] += counts[words + 2];
-    values[Count.Stores] += counts[words + 3];
-    values[Count.Ops] += uops[block];
+  /** Counts the committed block executions [from, to) of the buffer. */
+  protected countBlocks(from: number, to: number): void {
+    const { values, buffer } = this;
+    const { records } = this.decoded;
+    const { blocks } = buffer;
+    let instructions = 0;
+    let kernel = 0;
+    let loads = 0;
+    let stores = 0;
+    for (let i = from; i < to; i++) {
+      const record = blocks[i] << SHIFT;
+      const count = records[record | INSTRUCTIONS];
+      instructions += count;
+      if ((records[record | SHAPE] & KERNEL_BLOCK) !== 0) kernel += count;
+      loads += records[record | LOADS];
+      stores += records[record | STORES];
+    }
+    values[Count.Insts] += instructions;
+    values[Count.KernelInsts] += kernel;
+    values[Count.Loads] += loads;
+    values[Count.Stores] += stores;
+    values[Count.Blocks] += to - from;
+    this.position += to - from;
   }
 }

@@ -110,6 +110,8 @@ export class CoreCounters {
     spec: MachineSpec,
     branch: Float64Array,
     readonly slotsPerCycle: number,
+    /** Called before the counters are read. */
+    beforeRead: () => void,
   ) {
     const defs: CounterDef[] = [];
     const set = (i: number, d: CounterDef) => {
@@ -165,10 +167,18 @@ export class CoreCounters {
       name(SERVED_BY_MEMORY, "memory");
     }
     const path = `cpu${id}`;
+    const settled = (path: string, defs: readonly CounterDef[], values: Float64Array): CounterGroup => ({
+      path,
+      defs,
+      get values() {
+        beforeRead();
+        return values;
+      },
+    });
     this.groups = [
-      { path, defs, values: this.values.subarray(0, defs.length) },
+      settled(path, defs, this.values.subarray(0, defs.length)),
       { path: `${path}.itlb`, defs: TLB_COUNTERS, values: this.itlb },
-      { path: `${path}.dtlb`, defs: TLB_COUNTERS, values: this.dtlb },
+      settled(`${path}.dtlb`, TLB_COUNTERS, this.dtlb),
       {
         path: `${path}.branchPred`,
         defs: BRANCH_COUNTERS.map(([name, text]) => def(name, "Count", text)),

@@ -4,6 +4,7 @@ import type { PipelineSpec } from "../machine/spec.js";
 import type { CoreParts } from "./core-base.js";
 import { type CoreCounters, Count, levelIndex, TlbCount } from "./counters.js";
 import { WALK_LEVELS } from "./page-tables.js";
+import type { Scoreboard } from "./scoreboard.js";
 import { Outstanding, StoreBuffer } from "./store-buffer.js";
 import type { Translation } from "./translation.js";
 
@@ -21,7 +22,7 @@ const REP_CYCLES: Record<number, number> = {
   [SlotKind.RepCompare]: 4,
 };
 
-/** Translation, misses and oddities of the data side; the common hit is inlined in the core. */
+/** Translation, misses and oddities of the data side; the common hit is inlined in the core. Times are cycles. */
 export class DataSide {
   readonly outstanding: Outstanding;
   readonly stores: StoreBuffer;
@@ -70,11 +71,12 @@ export class DataSide {
     parts: CoreParts,
     private readonly translation: Translation,
     private readonly counters: CoreCounters,
+    private readonly board: Scoreboard,
   ) {
     this.port = parts.port;
     this.pages = parts.pages;
     this.outstanding = new Outstanding(spec.maxAccessesInMemory);
-    this.stores = new StoreBuffer(spec, parts.port, this.outstanding);
+    this.stores = new StoreBuffer(spec, parts.port, this.outstanding, board);
     this.reset();
   }
 
@@ -95,10 +97,13 @@ export class DataSide {
   translate(page: number, which: number, now: number): boolean {
     const { translation } = this;
     if (page === translation.lastDPage || this.translated & (1 << which)) return true;
-    if (translation.dtlb.lookup(page)) {
-      translation.lastDPage = page;
-      return true;
-    }
+    if (translation.findData(page)) return true;
+    this.walkFor(page, which, now);
+    return false;
+  }
+
+  /** The page is not in the D-TLB: its walk is pending. */
+  walkFor(page: number, which: number, now: number): void {
     this.counters.dtlb[TlbCount.Misses]++;
     this.dirty = true;
     this.pending = Pending.Walk;
@@ -107,7 +112,6 @@ export class DataSide {
     this.walkStep = 0;
     this.walkStart = now;
     this.translated |= 1 << which;
-    return false;
   }
 
   wait(kind: number, device: boolean, line: number, virtualLine: number, pc: number, now: number): void {
@@ -142,7 +146,7 @@ export class DataSide {
       this.granted = done;
       this.grantedTime = now;
       this.grantedLevel = level;
-      this.outstanding.free[this.outstanding.first()] = done;
+      this.outstanding.free[this.outstanding.first()] = this.board.stamp(done);
     } else if (pending === Pending.Half) {
       this.half = done;
       this.halfLevel = level;

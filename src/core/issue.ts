@@ -1,24 +1,41 @@
 import { NOT_NOW } from "../cache/contract.js";
+import * as record from "../loader/decode/records.js";
 import * as rowBits from "../loader/decode/rows.js";
 import { Cause, Count, levelIndex } from "./counters.js";
 import { Pending } from "./data-side.js";
-import { Slot } from "./execute.js";
+import * as fetching from "./fetch-unit.js";
 import * as rareCases from "./rare.js";
+import * as stamps from "./scoreboard.js";
 
 // A constant of this module is folded into the code; one of another module is looked up at each use.
 const { CLASS_MASK, CROSSES, LAST, LOAD, SERIAL, SIZE_MASK, SIZE_SHIFT, SPLIT, STORE } = rowBits;
-const { DEVICE, ANY, FRONT } = rareCases;
-const ROW = rowBits.ROW_WORDS;
+const { ROW_WORDS } = rowBits;
+const { DEVICE, ANY } = rareCases;
+const { CYCLE, TIME, BLAME, FRONT, CYCLE_SHIFT } = stamps;
+const { RECORD_SHIFT } = record;
+const { Row: ROW, RowEnd: ROW_END } = record.R;
 const MEM = rowBits.UopClass.Mem;
+const ACCESS = LOAD | STORE;
+const UNCOMMON = SERIAL | SPLIT;
 /** Upper half of word 1 of a micro-op with at most two sources. */
 const NO_UPPER_SOURCES = rowBits.NO_REG * 257;
 const SLOTS = Count.Slots;
 const { Execute: EXECUTE, Dependency: DEPENDENCY, Structural: STRUCTURAL } = Cause;
 const STORE_CAUSE = Cause.Store;
 const LOAD_CAUSE = Cause.Load;
-const { Latency: LATENCY, Relative: RELATIVE } = Slot;
+const {
+  Latency: LATENCY,
+  Early: EARLY,
+  Oldest: OLDEST,
+  Free: FREE,
+  Busy: BUSY,
+  Several: SEVERAL,
+  Lost: LOST,
+} = stamps.At;
 const NOT_DONE = NOT_NOW;
+const NOT_THERE = fetching.NOT_THERE;
 const { Pending: RARE_PENDING, Again: AGAIN } = rareCases.Outcome;
+const PENDING_STORES = Pending.Stores;
 
 /** Why execution came back. */
 export const Left = {
@@ -35,67 +52,104 @@ const { Dry: DRY, Pending: PENDING, Boundary: BOUNDARY, Ahead: AHEAD } = Left;
 /** Stores that a micro-op leaves behind when it commits. */
 const Leaves = { Nothing: 0, Plain: 1, Odd: 2 } as const;
 const { Nothing: NOTHING, Plain: PLAIN, Odd: ODD } = Leaves;
+/** No line begins at the instruction. */
+const NO_SEGMENT = -1;
+/** A micro-op that takes so many cycles moves the base at once: stamps have room for twice REBASE_AT. */
+const FAR = stamps.REBASE_AT >> (CYCLE_SHIFT + 2);
 
 /**
  * Issue and commit of the pipeline: micro-op by micro-op, all equations of README.md from Fetch2 on. The
- * common micro-op is done in `execute` itself, which is kept small so that it is soon and well compiled;
- * what is rare is in methods.
+ * common micro-op is done in `execute` itself; what is rare is in methods. Times are stamps (scoreboard.ts);
+ * where the host's branch predictor would have to guess, maxima and conditions are computed, not branched on:
+ * `a - ((a - b) & ((a - b) >> 31))` is the larger of two, `x >> 31` is -1 where x is negative and else 0.
  */
 export abstract class IssueCommit extends rareCases.RareCases {
-  // Row of the block in progress, its end, instruction number, that of the block's first.
+  // Row of the block in progress, its end, instruction number.
   protected row = 0;
   protected rowEnd = 0;
   protected instr = 0;
-  private firstInstr = 0;
-  // Cycles, and what is used of them.
-  private decodeCycle = -0;
-  private decodeUsed = 0;
-  protected issueCycle = -0;
+  // The instruction in progress: has it been handed out and begun? When it left Fetch2, line segment it is the first of.
+  private begun = false;
+  private left2 = 0;
+  private segment = NO_SEGMENT;
+  // Stamps, and what is used of their cycles; of decode both in one.
+  private decode = 0;
+  protected issue = 0;
   protected issueUsed = 0;
   protected issueMemory = 0;
   private commitMemory = 0;
+  /** `commitCycle` as a stamp. */
+  protected commitStamp = 0;
 
-  /** Executes until something is missing. `ahead`: latest cycle for L1 hits. */
+  /** The base of stamps moves on by whole cycles. */
+  protected moveBase(cycles: number): void {
+    this.tellLost();
+    this.board.rebase(cycles);
+    this.data.stores.rebase(cycles);
+    this.fetch.rebase(cycles);
+    this.left2 = stamps.rebased(this.left2, cycles);
+    this.decode = stamps.rebased(this.decode, cycles);
+    this.issue = stamps.rebased(this.issue, cycles);
+    this.commitStamp = stamps.rebased(this.commitStamp, cycles);
+  }
+
+  /** Tells the counters of the slots lost. */
+  protected tellLost(): void {
+    const { values } = this;
+    const { words } = this.board;
+    for (let cause = 0; cause < FRONT; cause++) {
+      if (words[LOST + cause] !== 0) values[SLOTS + cause] += words[LOST + cause];
+      words[LOST + cause] = 0;
+    }
+    values[SLOTS + Cause.Frontend] += words[LOST + FRONT];
+    words[LOST + FRONT] = 0;
+  }
+
+  /** Executes until something is missing. `ahead`: latest stamp for L1 hits. */
   protected execute(ahead: number): number {
-    const { buffer, data, units, fetch, pipeline, values, port, translation, frames, decoded } = this;
-    const { rows, rowStart } = decoded;
-    const { times, marks } = units;
-    // `| 0` and `+` tell V8 what a number is; a local that it does not know is a tagged value, ten times slower.
-    const mask = fetch.mask | 0;
-    const queue = fetch.queue | 0;
-    const issued = units.ringStart | 0;
-    const leaves = (issued + units.ring) | 0;
+    const { board, buffer, data, fetch, pipeline, port, translation, frames, decoded } = this;
+    const { rows, records } = decoded;
+    const { words } = board;
     const { addresses, blocks } = buffer;
+    const { leaves, segmentOf } = fetch;
     const stores = data.stores;
     const free = data.outstanding.free;
-    const decodeDelay = +pipeline.fetch2ToDecodeDelay;
-    const executeDelay = +pipeline.decodeToExecuteDelay;
+    // `| 0` tells V8 what a number is.
+    const mask = fetch.mask | 0;
+    const queue = fetch.queue | 0;
+    const issuedAt = board.issuedAt | 0;
+    const nextOffset = board.nextOffset | 0;
+    const several = board.several;
+    const decodeDelay = (pipeline.fetch2ToDecodeDelay * CYCLE + 1) | 0;
+    const executeDelay = (pipeline.decodeToExecuteDelay * CYCLE + FRONT) | 0;
     const decodeWidth = pipeline.decodeWidth | 0;
     const issueLimit = pipeline.executeIssueLimit | 0;
     const memoryIssueLimit = pipeline.executeMemoryIssueLimit | 0;
     const commitLimit = pipeline.executeCommitLimit | 0;
     const memoryCommitLimit = pipeline.executeMemoryCommitLimit | 0;
-    const assumed = +pipeline.memExtraAssumedLatency;
-    const memoryLatency = +times[LATENCY + MEM];
+    const assumed = (pipeline.memExtraAssumedLatency * CYCLE) | 0;
+    const memoryLatency = words[LATENCY + MEM] | 0;
+    const hitLatency = (port.dataHitLatency * CYCLE) | 0;
+    const hitDone = (hitLatency > assumed ? hitLatency : assumed) | 0;
     const limit = this.runLimit() | 0;
     let row = this.row | 0;
     let rowEnd = this.rowEnd | 0;
     let instr = this.instr | 0;
-    let firstInstr = this.firstInstr | 0;
     let addressAt = this.addressAt | 0;
     let blk = this.blk | 0;
-    let decodeCycle = +this.decodeCycle;
-    let decodeUsed = this.decodeUsed | 0;
-    let issueCycle = +this.issueCycle;
+    let decode = this.decode | 0;
+    let issue = this.issue | 0;
     let issueUsed = this.issueUsed | 0;
     let issueMemory = this.issueMemory | 0;
-    let commitCycle = +this.commitCycle;
+    let commitAt = board.stamp(this.commitCycle) | 0;
     let commitSlots = this.commitSlots | 0;
     let commitMemory = this.commitMemory | 0;
     let handed = fetch.handed | 0;
-    let fetchCycle = +fetch.cycle;
-    let fetchUsed = fetch.inCycle | 0;
+    let position = fetch.position | 0;
     let uop = fetch.issuedCount | 0;
+    let begun = this.begun;
+    let left2 = this.left2 | 0;
+    let segment = this.segment | 0;
     let block = row < rowEnd ? blocks[blk] : 0;
     let left: number;
     /** The next instruction may be the first of its line whatever its row says. */
@@ -106,301 +160,305 @@ export abstract class IssueCommit extends rareCases.RareCases {
     let again = data.dirty;
     const firstBlk = blk;
     const firstUop = uop;
-    for (;;) {
+    program: for (;;) {
       if (row === rowEnd) {
         if (blk >= limit) {
           left = BOUNDARY;
           break;
         }
-        if (issueCycle > ahead) {
+        if (issue > ahead) {
           left = AHEAD;
           break;
         }
         block = blocks[blk];
-        row = rowStart[block];
-        rowEnd = rowStart[block + 1];
-        firstInstr = instr;
+        row = records[(block << RECORD_SHIFT) | ROW];
+        rowEnd = records[(block << RECORD_SHIFT) | ROW_END];
         entering = true;
       }
-      const word0 = rows[row];
-      if (instr === handed) {
-        // Fetch2 hands it out.
-        abreast = true;
-        let at = fetchCycle;
-        let first = -1;
-        if (entering || (word0 & CROSSES) !== 0) {
-          fetch.cycle = fetchCycle;
-          at = +fetch.enter(blk, (word0 & CROSSES) !== 0, commitCycle);
-          if (at < 0) {
-            left = DRY;
-            break;
+      let word0 = rows[row];
+      if (!begun) {
+        if (instr === handed) {
+          // Fetch2 hands it out.
+          abreast = true;
+          let at = words[issuedAt + ((uop - queue) & mask)] + CYCLE;
+          segment = NO_SEGMENT;
+          if (entering || (word0 & CROSSES) !== 0) {
+            fetch.position = position;
+            const line = fetch.enter(blk, (word0 & CROSSES) !== 0, commitAt) | 0;
+            if (line === NOT_THERE) {
+              left = DRY;
+              break;
+            }
+            entering = false;
+            segment = fetch.first | 0;
+            at = at - ((at - line) & ((at - line) >> 31));
           }
-          entering = false;
-          first = fetch.first | 0;
-        }
-        const room = times[issued + ((uop - queue) & mask)] + 1;
-        if (room > at) at = room;
-        if (at > fetchCycle) {
-          fetchCycle = at;
-          fetchUsed = 1;
-        } else if (fetchUsed < decodeWidth) fetchUsed++;
-        else {
-          fetchCycle++;
-          fetchUsed = 1;
-        }
-        times[leaves + (instr & mask)] = fetchCycle;
-        marks[leaves + (instr & mask)] = first;
-        handed = (instr + 1) | 0;
-      }
-      const word1 = rows[row + 1];
-      const klass = word0 & CLASS_MASK;
-      // Decode: `decodeWidth` a cycle, after Fetch2.
-      let dCycle = times[leaves + (instr & mask)] + decodeDelay;
-      let dUsed = 1;
-      if (dCycle <= decodeCycle) {
-        dCycle = decodeCycle;
-        dUsed = decodeUsed + 1;
-        if (dUsed > decodeWidth) {
-          dCycle++;
-          dUsed = 1;
-        }
-      }
-      // Issue.
-      let why: number = EXECUTE;
-      let at = issueCycle;
-      if (issueUsed >= issueLimit || issueMemory >= memoryIssueLimit) at++;
-      if (dCycle + executeDelay > at) {
-        at = dCycle + executeDelay;
-        why = FRONT;
-      }
-      const early = times[RELATIVE + klass];
-      let source = word1 & 255;
-      if (times[source] - early > at) {
-        at = times[source] - early;
-        why = marks[source];
-      }
-      source = (word1 >>> 8) & 255;
-      if (times[source] - early > at) {
-        at = times[source] - early;
-        why = marks[source];
-      }
-      if (word1 >>> 16 !== NO_UPPER_SOURCES) {
-        source = (word1 >>> 16) & 255;
-        if (times[source] - early > at) {
-          at = times[source] - early;
-          why = marks[source];
-        }
-        source = word1 >>> 24;
-        if (times[source] - early > at) {
-          at = times[source] - early;
-          why = marks[source];
-        }
-      }
-      const held = marks[RELATIVE + klass];
-      if (times[held] > at) {
-        at = times[held];
-        why = STRUCTURAL;
-      }
-      let unit = -1;
-      if (marks[LATENCY + klass] !== 0) {
-        unit = this.freeUnit(klass) | 0;
-        if (units.free[unit] > at) {
-          at = units.free[unit];
-          why = STRUCTURAL;
-        }
-      }
-      let commit: number;
-      let done: number;
-      let doneBlame: number = DEPENDENCY;
-      let next = addressAt;
-      let leaving: number = NOTHING;
-      if ((word0 & (LOAD | STORE | SERIAL)) === 0) {
-        commit = at + times[LATENCY + klass];
-        done = commit;
-      } else {
-        let address = 0;
-        let page = 0;
-        if ((word0 & (LOAD | STORE)) !== 0) {
-          address = addresses[addressAt];
-          page = address >>> 12;
-        }
-        if (
-          again ||
-          (word0 & (SERIAL | SPLIT)) !== 0 ||
-          (address & 63) + ((word0 >> SIZE_SHIFT) & SIZE_MASK) > 64 ||
-          frames[page] === DEVICE
-        ) {
-          // Not the common case.
-          const outcome = this.rare(word0, row, block, addressAt, at, why, commitCycle);
-          if (outcome === RARE_PENDING) {
-            left = PENDING;
-            break;
-          }
-          again = data.dirty;
-          if (outcome === AGAIN) continue;
-          at = +this.at;
-          why = this.why | 0;
-          commit = +this.commit;
-          done = +this.done;
-          doneBlame = this.doneBlame | 0;
-          next = this.next | 0;
-          if ((word0 & STORE) !== 0) leaving = ODD;
+          at |= 1;
+          position++;
+          if ((position & BLAME) > decodeWidth) position = (position & TIME) + CYCLE + 1;
+          position = position - ((position - at) & ((position - at) >> 31));
+          left2 = position & TIME;
+          handed = (instr + 1) | 0;
         } else {
-          if (page !== translation.lastDPage && !data.translate(page, 0, at + memoryLatency)) {
-            left = PENDING;
-            break;
+          left2 = leaves[instr & mask];
+          segment = segmentOf[instr & mask];
+        }
+        begun = true;
+      }
+      // Its micro-ops.
+      for (;;) {
+        const word1 = rows[row + 1];
+        const klass = word0 & CLASS_MASK;
+        // Decode: `decodeWidth` a cycle, after Fetch2.
+        let slot = decode + 1;
+        if ((slot & BLAME) > decodeWidth) slot = (slot & TIME) + CYCLE + 1;
+        let other = left2 + decodeDelay;
+        slot = slot - ((slot - other) & ((slot - other) >> 31));
+        // Sources.
+        let at = words[word1 & 255];
+        other = words[(word1 >>> 8) & 255];
+        at = at - ((at - other) & ((at - other) >> 31));
+        if (word1 >>> 16 !== NO_UPPER_SOURCES) {
+          other = words[(word1 >>> 16) & 255];
+          at = at - ((at - other) & ((at - other) >> 31));
+          other = words[word1 >>> 24];
+          at = at - ((at - other) & ((at - other) >> 31));
+        }
+        at = at - words[EARLY + klass];
+        // Issue: the cycle in progress, or the next where that is full.
+        const room = ((issueUsed - issueLimit) & (issueMemory - memoryIssueLimit)) >> 31;
+        other = (issue + (CYCLE & ~room)) | EXECUTE;
+        at = at - ((at - other) & ((at - other) >> 31));
+        other = (slot & TIME) + executeDelay;
+        at = at - ((at - other) & ((at - other) >> 31));
+        const oldest = words[OLDEST + klass];
+        other = words[oldest];
+        at = at - ((at - other) & ((at - other) >> 31));
+        other = words[FREE + klass];
+        at = at - ((at - other) & ((at - other) >> 31));
+        let unit = -1;
+        if (several && words[SEVERAL + klass] !== 0) {
+          unit = board.firstFree(klass) | 0;
+          if (board.free[unit] > at) at = board.free[unit];
+        }
+        let commit: number;
+        let done: number;
+        let next = addressAt;
+        let leaving: number = NOTHING;
+        if ((word0 & (ACCESS | SERIAL)) === 0) {
+          commit = (at & TIME) + words[LATENCY + klass];
+          done = commit | DEPENDENCY;
+        } else {
+          let address = 0;
+          let frame = 0;
+          if ((word0 & ACCESS) !== 0) {
+            address = addresses[addressAt];
+            frame = frames[address >>> 12];
           }
-          next = addressAt + 1;
-          if ((word0 & LOAD) !== 0) {
-            if (stores.earliest <= at + memoryLatency && !stores.drain(at + memoryLatency, ANY)) {
-              data.pending = Pending.Stores;
+          if (
+            again ||
+            (word0 & UNCOMMON) !== 0 ||
+            (address & 63) + ((word0 >> SIZE_SHIFT) & SIZE_MASK) > 64 ||
+            frame === DEVICE
+          ) {
+            // Not the common case.
+            const outcome = this.rare(
+              word0,
+              row,
+              block,
+              addressAt,
+              board.cycle(at),
+              at & BLAME,
+              board.cycle(commitAt),
+            );
+            if (outcome === RARE_PENDING) {
               left = PENDING;
-              break;
+              break program;
             }
-            let slot = 0;
-            for (let i = 1; i < free.length; i++) if (free[i] < free[slot]) slot = i;
-            if (free[slot] > at + memoryLatency) {
-              at = free[slot] - memoryLatency;
-              why = STRUCTURAL;
-              if (stores.left !== stores.taken) {
-                // Stores may leave before; they take slots too.
-                data.floor = at + memoryLatency;
-                data.dirty = again = true;
-                continue;
-              }
+            again = data.dirty;
+            if (outcome === AGAIN) continue;
+            next = this.next | 0;
+            if ((word0 & STORE) !== 0) leaving = ODD;
+            if (this.commit - board.cycle(commitAt) > FAR) {
+              // All that was before is long ago, seen from there.
+              this.values[SLOTS + this.why] +=
+                (this.commit - board.cycle(commitAt)) * commitLimit - commitSlots;
+              const cycles = this.commit - board.base - 1;
+              this.moveBase(cycles);
+              slot = stamps.rebased(slot, cycles) | 0;
+              issue = stamps.rebased(issue, cycles) | 0;
+              position = stamps.rebased(position, cycles) | 0;
+              left2 = stamps.rebased(left2, cycles) | 0;
+              ahead = stamps.rebased(ahead, cycles) | 0;
+              commitAt = 0;
+              commitSlots = commitLimit;
             }
-            done = +port.load(frames[page] | ((address >>> 6) & 63), address >>> 6, 0, at + memoryLatency);
-            if (done === NOT_DONE) {
-              this.waitForLoad(word0, block, address, at + memoryLatency);
-              left = PENDING;
-              break;
-            }
-            free[slot] = done;
-            commit = at + memoryLatency;
-            const served = port.servedBy | 0;
-            if (done > commit) {
-              if (served !== 0 && done - at > memoryLatency + assumed)
-                why = LOAD_CAUSE + (levelIndex(served) | 0);
-              commit = done;
-            }
-            if (at + memoryLatency + assumed > done) done = at + memoryLatency + assumed;
-            else if (served !== 0) doneBlame = LOAD_CAUSE + (levelIndex(served) | 0);
+            at = board.stamp(this.at) | this.why;
+            commit = board.stamp(this.commit) | 0;
+            done = board.stamp(this.done) | this.doneBlame;
           } else {
-            if (!stores.known(1) && !stores.drain(at, stores.size - 1)) {
-              data.pending = Pending.Stores;
+            const now = (at & TIME) + memoryLatency;
+            const page = address >>> 12;
+            const line = frame | ((address >>> 6) & 63);
+            if (page !== translation.lastDPage && !translation.findData(page)) {
+              data.walkFor(page, 0, board.cycle(now));
               left = PENDING;
-              break;
+              break program;
             }
-            const room = +stores.freeAt(1);
-            if (room > at) {
-              at = room;
-              why = STORE_CAUSE;
+            next = (addressAt + 1) | 0;
+            if ((word0 & LOAD) !== 0) {
+              if (stores.earliest <= now && !stores.drain(now, ANY)) {
+                data.pending = PENDING_STORES;
+                left = PENDING;
+                break program;
+              }
+              let entry = 0;
+              for (let i = 1; i < free.length; i++) if (free[i] < free[entry]) entry = i;
+              if (free[entry] > now) {
+                at = (free[entry] - memoryLatency) | STRUCTURAL;
+                if (stores.left !== stores.taken) {
+                  // Stores may leave before; they take slots too.
+                  data.floor = board.cycle(free[entry]);
+                  data.dirty = again = true;
+                  continue;
+                }
+              }
+              commit = (at & TIME) + memoryLatency;
+              if (port.loadHit(line)) {
+                done = (commit + hitDone) | DEPENDENCY;
+                commit = commit + hitLatency;
+                free[entry] = commit;
+              } else {
+                const end = +port.load(line, address >>> 6, this.pc(word0, block), board.cycle(commit));
+                if (end === NOT_DONE) {
+                  this.waitForLoad(word0, block, address, board.cycle(commit));
+                  left = PENDING;
+                  break program;
+                }
+                const there = board.stamp(end) | 0;
+                free[entry] = there;
+                const served = port.servedBy | 0;
+                const blame = served === 0 ? DEPENDENCY : LOAD_CAUSE + levelIndex(served);
+                done = (commit + assumed) | DEPENDENCY;
+                if (there >= commit + assumed) done = there | blame;
+                if (there > commit) {
+                  if (served !== 0 && there > commit + assumed) at = (at & TIME) | blame;
+                  commit = there;
+                }
+              }
+            } else {
+              if (!stores.known(1) && !stores.drain(at & TIME, stores.size - 1)) {
+                data.pending = PENDING_STORES;
+                left = PENDING;
+                break program;
+              }
+              const entry = stores.freeAt(1) | 0;
+              if (entry > (at & TIME)) at = entry | STORE_CAUSE;
+              done = ((at & TIME) + memoryLatency) | DEPENDENCY;
+              commit = (at & TIME) + memoryLatency + CYCLE;
+              leaving = PLAIN;
             }
-            commit = at + memoryLatency + 1;
-            done = at + memoryLatency;
-            leaving = PLAIN;
           }
         }
-      }
-      // All is known: nothing below fails. Commit in order.
-      decodeCycle = dCycle;
-      decodeUsed = dUsed;
-      if (at > issueCycle) {
-        issueCycle = at;
-        issueUsed = 1;
-        issueMemory = 0;
-      } else issueUsed++;
-      times[issued + (uop & mask)] = at;
-      uop = (uop + 1) | 0;
-      if (unit >= 0) units.free[unit] = at + units.issueLatency[klass];
-      const memory = klass === MEM;
-      if (memory) issueMemory++;
-      if (commit <= commitCycle) {
-        if (commitSlots < commitLimit && !(memory && commitMemory >= memoryCommitLimit)) commitSlots++;
-        else {
-          if (commitSlots < commitLimit) values[SLOTS + STRUCTURAL] += commitLimit - commitSlots;
-          commitCycle++;
-          commitSlots = 1;
-          commitMemory = 0;
+        // All is known: nothing below fails.
+        decode = slot;
+        const blame = at & BLAME;
+        at &= TIME;
+        const later = (issue - at) >> 31;
+        const memory = ((klass ^ MEM) - 1) >> 31;
+        issue = at;
+        issueUsed = (issueUsed & ~later) + 1;
+        issueMemory = (issueMemory & ~later) - memory;
+        words[issuedAt + (uop & mask)] = at;
+        uop = (uop + 1) | 0;
+        words[FREE + klass] = at + words[BUSY + klass];
+        if (unit >= 0) board.free[unit] = (at + board.issueLatency[klass]) | STRUCTURAL;
+        // Commit in order: with others in the cycle of the last one, in the next where that is full, or later.
+        const waits = (commitAt - commit) >> 31;
+        const fits = ((commitSlots - commitLimit) & ((commitMemory - memoryCommitLimit) | ~memory)) >> 31;
+        const full = ~waits & ~fits;
+        const moved = waits | full;
+        const newCommit = commitAt + ((commit - commitAt) & waits) + (CYCLE & full);
+        const lost = (((newCommit - commitAt) >> CYCLE_SHIFT) * commitLimit - commitSlots) & moved;
+        if (again || segment >= 0) {
+          if (lost !== 0) this.blame(lost, full !== 0 ? STRUCTURAL : blame, segment);
+          segment = NO_SEGMENT;
+          if (again) {
+            data.reset();
+            again = false;
+          }
+        } else words[LOST + ((blame & ~full) | (STRUCTURAL & full))] += lost;
+        commitAt = newCommit;
+        commitSlots = (commitSlots & ~moved) + 1;
+        commitMemory = (commitMemory & ~moved) - memory;
+        words[oldest] = (commitAt - (memoryLatency & memory)) | STRUCTURAL;
+        words[OLDEST + klass] = words[oldest + nextOffset];
+        const word2 = rows[row + 2];
+        words[word2 & 255] = done;
+        words[(word2 >>> 8) & 255] = done;
+        if (leaving !== NOTHING) {
+          if (leaving === PLAIN) {
+            const address = addresses[addressAt];
+            stores.push(
+              frames[address >>> 12] | ((address >>> 6) & 63),
+              address >>> 6,
+              this.pc(word0, block),
+              0,
+              commitAt,
+            );
+          } else this.pushOdd(word0, block, addressAt, commitAt);
         }
-        commit = commitCycle;
-      } else {
-        const lost = (commit - commitCycle) * commitLimit - commitSlots;
-        if (lost > 0) {
-          if (why === FRONT || again) this.blame(lost, why, marks[leaves + (instr & mask)]);
-          else values[SLOTS + why] += lost;
+        if ((word0 & SERIAL) !== 0 && commitAt > issue) {
+          issue = commitAt;
+          issueUsed = issueMemory = 0;
         }
-        commitCycle = commit;
-        commitSlots = 1;
-        commitMemory = 0;
+        addressAt = next;
+        row = (row + ROW_WORDS) | 0;
+        if ((word0 & LAST) !== 0) break;
+        word0 = rows[row];
       }
-      if (again) {
-        data.reset();
-        again = false;
-      }
-      if (memory) {
-        commitMemory++;
-        times[held] = commit - memoryLatency;
-      } else times[held] = commit;
-      marks[RELATIVE + klass] = marks[held];
-      const word2 = rows[row + 2];
-      times[word2 & 255] = done;
-      marks[word2 & 255] = doneBlame;
-      times[(word2 >>> 8) & 255] = done;
-      marks[(word2 >>> 8) & 255] = doneBlame;
-      if (leaving !== NOTHING) {
-        if (leaving === PLAIN) {
-          const address = addresses[addressAt];
-          stores.push(frames[address >>> 12] | ((address >>> 6) & 63), address >>> 6, 0, false, commit);
-        } else this.pushOdd(word0, block, addressAt, commit);
-      }
-      if ((word0 & SERIAL) !== 0 && commit > issueCycle) {
-        issueCycle = commit;
-        issueUsed = issueMemory = 0;
-      }
-      addressAt = next;
-      row += ROW;
-      if ((word0 & LAST) !== 0) {
-        instr = (instr + 1) | 0;
-        if (row === rowEnd) blk++;
-      }
+      begun = false;
+      instr = (instr + 1) | 0;
+      if (row === rowEnd) blk = (blk + 1) | 0;
     }
     if (abreast) {
       // Fetch goes on from here.
-      let uops = uop;
-      if (handed !== instr) {
-        for (let at = row; (rows[at] & LAST) === 0; at += ROW) uops++;
-        uops = (uops + 1) | 0;
-      }
-      fetch.cycle = fetchCycle;
-      fetch.inCycle = fetchUsed;
+      fetch.position = position;
       fetch.handed = handed;
-      if (row === rowEnd) fetch.follow(blk - 1, 0, 0, uops);
+      if (row === rowEnd) fetch.follow(blk - 1, row, row, uop);
       else {
-        const start = decoded.instrStart[block];
-        fetch.follow(blk, start + ((handed - firstInstr) | 0), decoded.instrStart[block + 1], uops);
+        let at = row;
+        let uops = uop;
+        if (begun) {
+          for (; (rows[at] & LAST) === 0; at += ROW_WORDS) uops++;
+          at += ROW_WORDS;
+          uops = (uops + 1) | 0;
+        }
+        fetch.follow(blk, at, rowEnd, uops);
         // The limits apply once more before the block is begun.
-        if (left === DRY && instr === firstInstr) row = rowEnd;
+        if (left === DRY && row === records[(block << RECORD_SHIFT) | ROW]) row = rowEnd;
       }
     }
     fetch.issuedCount = uop;
     this.row = row;
     this.rowEnd = rowEnd;
     this.instr = instr;
-    this.firstInstr = firstInstr;
+    this.begun = begun;
+    this.left2 = left2;
+    this.segment = segment;
     this.addressAt = addressAt;
     this.blk = blk;
-    this.decodeCycle = decodeCycle;
-    this.decodeUsed = decodeUsed;
-    this.issueCycle = issueCycle;
+    this.decode = decode;
+    this.issue = issue;
     this.issueUsed = issueUsed;
     this.issueMemory = issueMemory;
-    this.commitCycle = commitCycle;
+    this.commitStamp = commitAt;
+    this.commitCycle = board.cycle(commitAt);
     this.commitSlots = commitSlots;
     this.commitMemory = commitMemory;
-    const done = (uop - firstUop) | 0;
-    values[Count.Ops] += done;
-    values[SLOTS + Cause.Base] += done;
+    const committed = (uop - firstUop) | 0;
+    this.values[Count.Ops] += committed;
+    this.values[SLOTS + Cause.Base] += committed;
     if (blk !== firstBlk) this.countBlocks(firstBlk, blk);
     return left;
   }

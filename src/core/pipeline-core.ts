@@ -2,8 +2,18 @@ import { RunStatus } from "./contract.js";
 import { CLOSED, RUN_AHEAD } from "./core-base.js";
 import { Count, TlbCount } from "./counters.js";
 import { Pending } from "./data-side.js";
-import { Waiting } from "./fetch-unit.js";
 import { IssueCommit, Left } from "./issue.js";
+import { Waiting } from "./line-fetch.js";
+import { CYCLE_SHIFT, NEVER, REBASE_AT } from "./scoreboard.js";
+
+// A constant of this module is folded into the code; one of another module is looked up at each use.
+const NOTHING = Pending.Nothing;
+const STORES = Pending.Stores;
+const NOTHING_WAITS = Waiting.Nothing;
+const NO_STORE = NEVER;
+const SHUT = CLOSED;
+/** Cycles after the base at which the base moves on. */
+const FAR = REBASE_AT >> CYCLE_SHIFT;
 
 /**
  * In-order pipeline after gem5's MinorCPU. Executes micro-op by micro-op, computing times, never ticking;
@@ -12,46 +22,51 @@ import { IssueCommit, Left } from "./issue.js";
  */
 export class PipelineCore extends IssueCommit {
   protected override restart(): void {
+    const { board } = this;
+    if (this.commitCycle - board.base > FAR) this.moveBase(this.commitCycle - board.base - 1);
     this.row = this.rowEnd = 0;
-    if (this.issueCycle < this.commitCycle) {
-      this.issueCycle = this.commitCycle;
+    this.commitStamp = board.stamp(this.commitCycle);
+    if (this.issue < this.commitStamp) {
+      this.issue = this.commitStamp;
       this.issueUsed = this.issueMemory = 0;
     }
-    this.fetch.restart(this.blk, this.commitCycle);
+    this.fetch.restart(this.blk, this.commitStamp);
     this.instr = this.fetch.handed;
   }
 
   override run(): RunStatus {
     const { port } = this;
     const horizon = port.horizon;
-    port.horizon = CLOSED;
+    port.horizon = SHUT;
     const status = this.loop(horizon);
     port.horizon = horizon;
-    this.settle();
     return status;
   }
 
   private loop(horizon: number): RunStatus {
-    const { buffer, data, fetch, lookahead } = this;
+    const { board, buffer, data, fetch, lookahead } = this;
+    const ahead = horizon + RUN_AHEAD;
     // Left with something pending: that comes first.
-    if (data.pending !== Pending.Nothing) {
-      fetch.runAhead(this.blk, this.commitCycle);
+    if (data.pending !== NOTHING) {
+      fetch.runAhead(this.blk, this.commitStamp);
       do {
         if (!this.turn(horizon, Number.POSITIVE_INFINITY)) return RunStatus.Blocked;
-        fetch.runAhead(this.blk, this.commitCycle);
-      } while (data.pending !== Pending.Nothing);
+        fetch.runAhead(this.blk, this.commitStamp);
+      } while (data.pending !== NOTHING);
     }
     for (;;) {
       while (buffer.count - this.blk <= lookahead && !buffer.ended) this.refill();
-      const left = this.execute(horizon + RUN_AHEAD);
+      if (this.commitCycle - board.base > FAR) this.moveBase(this.commitCycle - board.base - 1);
+      const far = ahead - board.base > 1.5 * FAR;
+      const left = this.execute(far ? 1.5 * REBASE_AT : board.stamp(ahead));
       if (left === Left.Dry) {
-        if (fetch.waiting === Waiting.Nothing) this.stuck();
+        if (fetch.waiting === NOTHING_WAITS) this.stuck();
         do {
           if (!this.turn(horizon, Number.POSITIVE_INFINITY)) return RunStatus.Blocked;
-        } while (fetch.waiting !== Waiting.Nothing);
+        } while (fetch.waiting !== NOTHING_WAITS);
       } else if (left === Left.Pending) {
         // What fetch asks for before the miss goes first.
-        fetch.runAhead(this.blk, this.commitCycle);
+        fetch.runAhead(this.blk, this.commitStamp);
         if (!this.turn(horizon, Number.POSITIVE_INFINITY)) return RunStatus.Blocked;
       } else if (left === Left.Boundary) {
         if (buffer.count - this.blk <= lookahead && !buffer.ended) continue;
@@ -60,26 +75,30 @@ export class PipelineCore extends IssueCommit {
         // All that is before is done in order of time, also what has committed but not left yet.
         if (status !== RunStatus.Position && data.stores.taken !== data.stores.left) {
           this.eventKind = 0;
-          fetch.runAhead(this.blk, this.commitCycle);
+          fetch.runAhead(this.blk, this.commitStamp);
           if (!this.turn(horizon, Number.POSITIVE_INFINITY)) return RunStatus.Blocked;
           continue;
         }
         this.time = this.commitCycle;
         return status as RunStatus;
+      } else if (far) {
+        // Not the horizon: the stamps are getting large.
+        continue;
       } else {
-        fetch.runAhead(this.blk, this.commitCycle);
-        const next = this.earliest(this.issueCycle + 1);
+        fetch.runAhead(this.blk, this.commitStamp);
+        const issue = board.cycle(this.issue) + 1;
+        const next = this.earliest(issue);
         if (next > horizon) {
           if (next > this.time) this.time = next;
           return RunStatus.Blocked;
         }
-        if (!this.turn(horizon, this.issueCycle + 1)) return RunStatus.Blocked;
+        if (!this.turn(horizon, issue)) return RunStatus.Blocked;
       }
       // The data side's requests one after the other; fetch's among them.
-      while (data.pending !== Pending.Nothing) {
+      while (data.pending !== NOTHING) {
         const segments = fetch.waiting;
         if (!this.turn(horizon, Number.POSITIVE_INFINITY)) return RunStatus.Blocked;
-        if (fetch.waiting !== segments) fetch.runAhead(this.blk, this.commitCycle);
+        if (fetch.waiting !== segments) fetch.runAhead(this.blk, this.commitStamp);
       }
     }
   }
@@ -87,19 +106,23 @@ export class PipelineCore extends IssueCommit {
   private refill(): void {
     const { blk } = this;
     this.buffer.refill(blk, this.addressAt);
-    this.fetch.rebase(blk);
+    this.fetch.drop(blk);
     this.addressAt = 0;
     this.blk = 0;
   }
 
   /** Time of the first thing that waits for its turn, or `bound` when that is earlier. */
   private earliest(bound: number): number {
-    const { fetch, data } = this;
+    const { fetch, data, board } = this;
+    const { stores } = data;
     let at = bound;
-    data.stores.schedule();
-    if (data.stores.next < at) at = data.stores.next;
-    if (data.pending > Pending.Stores && data.pendingTime < at) at = data.pendingTime;
-    if (fetch.waiting !== Waiting.Nothing && fetch.waitTime < at) at = fetch.waitTime;
+    stores.schedule();
+    if (stores.next !== NO_STORE) {
+      const store = board.cycle(stores.next);
+      if (store < at) at = store;
+    }
+    if (data.pending > STORES && data.pendingTime < at) at = data.pendingTime;
+    if (fetch.waiting !== NOTHING_WAITS && fetch.waitTime < at) at = fetch.waitTime;
     return at;
   }
 
@@ -108,26 +131,27 @@ export class PipelineCore extends IssueCommit {
    * @returns false when it lies beyond the horizon, `time` says where.
    */
   private turn(horizon: number, bound: number): boolean {
-    const { fetch, data, port } = this;
+    const { fetch, data, port, board } = this;
+    const { stores } = data;
     const at = this.earliest(bound);
     if (at > this.time) this.time = at;
     if (at > horizon) return false;
     port.horizon = horizon;
     let done: boolean;
     let next: number;
-    if (data.stores.next === at) {
-      done = data.stores.leave();
-      if (!done) data.stores.putOff(Math.max(at, port.retryAt));
-      else if (data.pending === Pending.Stores) data.pending = Pending.Nothing;
-      next = data.stores.next;
-    } else if (data.pending > Pending.Stores && data.pendingTime === at) {
+    if (stores.next !== NO_STORE && board.cycle(stores.next) === at) {
+      done = stores.leave();
+      if (!done) stores.putOff(board.stamp(Math.max(at, port.retryAt)));
+      else if (data.pending === STORES) data.pending = NOTHING;
+      next = board.cycle(stores.next);
+    } else if (data.pending > STORES && data.pendingTime === at) {
       done = data.proceed();
       next = data.pendingTime;
     } else {
       done = fetch.proceed();
       next = fetch.waitTime;
     }
-    port.horizon = CLOSED;
+    port.horizon = SHUT;
     // Put off to a later time: that time takes part in the order. Else only another horizon helps.
     return done || next > at;
   }
@@ -142,6 +166,7 @@ export class PipelineCore extends IssueCommit {
 
   protected override settle(): void {
     super.settle();
+    this.tellLost();
     const { values } = this;
     this.counters.dtlb[TlbCount.Accesses] =
       values[Count.Loads] + values[Count.Stores] + values[Count.Splits] + this.data.repAccesses;

@@ -1,7 +1,7 @@
 import { NOT_NOW } from "../cache/contract.js";
+import { R, RECORD_SHIFT } from "../loader/decode/records.js";
 import {
   CLASS_MASK,
-  COUNT_WORDS,
   LOAD,
   OFFSET_SHIFT,
   PAGE2,
@@ -11,25 +11,28 @@ import {
   SIZE_SHIFT,
   SPLIT,
   STORE,
-  UopClass,
 } from "../loader/decode/rows.js";
 import type { PipelineSpec } from "../machine/spec.js";
 import { CoreBase, type CoreParts } from "./core-base.js";
 import { Cause, Count, levelIndex } from "./counters.js";
 import { DataSide, Pending } from "./data-side.js";
-import { Slot, Units } from "./execute.js";
 import { FetchUnit, ringSize } from "./fetch-unit.js";
+import { Segment } from "./line-fetch.js";
+import { At, CYCLE_SHIFT, FRONT, Scoreboard } from "./scoreboard.js";
+
+// A constant of this module is folded into the code; one of another module is looked up at each use.
+const SHIFT = RECORD_SHIFT;
+const SECOND = PAGE2;
+const OFFSET = OFFSET_SHIFT;
+const { Page: ON_PAGE, Page2: ON_PAGE2 } = R;
 
 /** Of a device's page, in `frames`. */
 export const DEVICE = -1;
 /** More stores than any buffer holds. */
 export const ANY = 1 << 30;
-/** Stands for "the front end" until the slots are blamed on what the front end waited for. */
-export const FRONT = 255;
 /** What became of a rare micro-op: all is known; something is pending; it has to be looked at once more. */
 export const Outcome = { Done: 0, Pending: 1, Again: 2 } as const;
 const { Done: DONE, Pending: PENDING, Again: AGAIN } = Outcome;
-const MEMORY = Slot.Latency + UopClass.Mem;
 
 /** Cause of a redirect, by Way. */
 const WAY_CAUSE = [
@@ -43,17 +46,18 @@ const WAY_CAUSE = [
 
 /**
  * The parts of the pipeline, and what issue and commit do seldom: serialising micro-ops, string instructions,
- * accesses that are not one hit in one line, blame for lost slots, counting.
+ * accesses that are not one hit in one line, blame for lost slots. Times here are cycles, not stamps.
  */
 export abstract class RareCases extends CoreBase {
   protected readonly pipeline: PipelineSpec;
-  protected readonly units: Units;
+  protected readonly board: Scoreboard;
   protected readonly fetch: FetchUnit;
   protected readonly data: DataSide;
   /** Blocks that must be in the buffer so that fetch can see as far as it may run ahead. */
   protected readonly lookahead: number;
   /** By page: physical line of its first byte, or DEVICE. */
   protected readonly frames: Int32Array;
+  private readonly memoryLatency: number;
   // What `rare` found out: cycle of issue, cause of what is lost, cycles of data and commit, index after the
   // operands, cause of waiting for the data.
   protected at = -0;
@@ -73,56 +77,23 @@ export abstract class RareCases extends CoreBase {
     const { ppn, io, count } = parts.pages;
     this.frames = new Int32Array(count);
     for (let page = 0; page < count; page++) this.frames[page] = io[page] !== 0 ? DEVICE : ppn[page] << 6;
-    this.units = new Units(p, ringSize(p));
-    this.data = new DataSide(p, parts, this.translation, this.counters);
+    this.board = new Scoreboard(p, ringSize(p));
+    this.memoryLatency = p.fu.mem.opLatency;
+    this.data = new DataSide(p, parts, this.translation, this.counters, this.board);
     this.fetch = new FetchUnit(
       p,
+      parts,
+      this.board,
       this.buffer,
-      this.decoded,
-      this.pages,
       this.translation,
-      this.port,
       this.control,
-      this.values,
-      this.counters.itlb,
-      this.units,
+      this.counters,
     );
   }
 
-  /** Counts the committed block executions [from, to). */
-  protected countBlocks(from: number, to: number): void {
-    const { values, decoded, buffer } = this;
-    const { counts } = decoded;
-    const { blocks } = buffer;
-    let instructions = 0;
-    let kernel = 0;
-    let loads = 0;
-    let stores = 0;
-    for (let i = from; i < to; i++) {
-      const words = blocks[i] * COUNT_WORDS;
-      instructions += counts[words];
-      kernel += counts[words + 1];
-      loads += counts[words + 2];
-      stores += counts[words + 3];
-    }
-    values[Count.Insts] += instructions;
-    values[Count.KernelInsts] += kernel;
-    values[Count.Loads] += loads;
-    values[Count.Stores] += stores;
-    values[Count.Blocks] += to - from;
-    this.position += to - from;
-  }
-
-  protected freeUnit(klass: number): number {
-    const { unitBase, free } = this.units;
-    let best = unitBase[klass];
-    for (let i = best + 1; i < unitBase[klass + 1]; i++) if (free[i] < free[best]) best = i;
-    return best;
-  }
-
   protected pc(word0: number, block: number): number {
-    const { page, page2 } = this.decoded;
-    return ((word0 & PAGE2 ? page2[block] : page[block]) << 12) | (word0 >>> OFFSET_SHIFT);
+    const page = this.decoded.records[(block << SHIFT) | ((word0 & SECOND) !== 0 ? ON_PAGE2 : ON_PAGE)];
+    return (page << 12) | (word0 >>> OFFSET);
   }
 
   protected waitForLoad(word0: number, block: number, address: number, now: number): void {
@@ -143,7 +114,7 @@ export abstract class RareCases extends CoreBase {
     why: number,
     commitCycle: number,
   ): number {
-    const { data } = this;
+    const { data, board } = this;
     const { stores } = data;
     this.at = at;
     this.why = why;
@@ -154,18 +125,17 @@ export abstract class RareCases extends CoreBase {
         this.at = commitCycle;
         this.why = Cause.Serialise;
       }
-      if (!stores.drain(this.at, 0)) {
+      if (!stores.drain(board.stamp(this.at), 0)) {
         data.pending = Pending.Stores;
         return PENDING;
       }
-      const drained = stores.doneAt();
+      const drained = board.cycle(stores.doneAt());
       if (drained > this.at) {
         this.at = drained;
         this.why = Cause.Store;
       }
     }
     if ((word0 & (LOAD | STORE)) !== 0) return this.rareAccess(word0, block, addressAt);
-    const { times } = this.units;
     if ((word0 & REP) !== 0) {
       const end = data.rep(
         this.buffer.addresses,
@@ -173,25 +143,27 @@ export abstract class RareCases extends CoreBase {
         (this.decoded.rows[row + 2] >> 16) & 15,
         (word0 >> SIZE_SHIFT) & SIZE_MASK,
         this.pc(word0, block),
-        this.at + times[MEMORY],
+        this.at + this.memoryLatency,
       );
       if (end < 0) return PENDING;
       this.next = data.repNext;
       this.why = Cause.Microcode;
       this.commit = this.done = end;
-    } else this.commit = this.done = this.at + times[Slot.Latency + (word0 & CLASS_MASK)];
+    } else {
+      const latency = board.words[At.Latency + (word0 & CLASS_MASK)] >> CYCLE_SHIFT;
+      this.commit = this.done = this.at + latency;
+    }
     return DONE;
   }
 
   protected rareAccess(word0: number, block: number, addressAt: number): number {
-    const { data } = this;
+    const { data, board, memoryLatency } = this;
     const { stores } = data;
     const { addresses } = this.buffer;
     const address = addresses[addressAt];
     const page = address >>> 12;
     const split = (word0 & SPLIT) !== 0;
     const crosses = split || (address & 63) + ((word0 >> SIZE_SHIFT) & SIZE_MASK) > 64;
-    const memoryLatency = this.units.times[MEMORY];
     this.next = addressAt + (split ? 2 : 1);
     if (data.floor > this.at + memoryLatency) {
       this.at = data.floor - memoryLatency;
@@ -202,11 +174,11 @@ export abstract class RareCases extends CoreBase {
     if (split && !data.translate(addresses[addressAt + 1] >>> 12, 1, this.at + memoryLatency)) return PENDING;
     if ((word0 & LOAD) !== 0) return this.rareLoad(word0, block, addressAt, crosses);
     const entries = crosses ? 2 : 1;
-    if (!stores.known(entries) && !stores.drain(this.at, Math.max(0, stores.size - entries))) {
+    if (!stores.known(entries) && !stores.drain(board.stamp(this.at), Math.max(0, stores.size - entries))) {
       data.pending = Pending.Stores;
       return PENDING;
     }
-    const room = stores.freeAt(entries);
+    const room = board.cycle(stores.freeAt(entries));
     if (room > this.at) {
       this.at = room;
       this.why = Cause.Store;
@@ -217,12 +189,11 @@ export abstract class RareCases extends CoreBase {
   }
 
   protected rareLoad(word0: number, block: number, addressAt: number, crosses: boolean): number {
-    const { data, frames, port } = this;
+    const { data, frames, port, board, memoryLatency } = this;
     const { stores, outstanding } = data;
     const { addresses } = this.buffer;
     const address = addresses[addressAt];
     const device = frames[address >>> 12] === DEVICE;
-    const memoryLatency = this.units.times[MEMORY];
     const assumed = this.pipeline.memExtraAssumedLatency;
     let done: number;
     let served: number;
@@ -232,13 +203,14 @@ export abstract class RareCases extends CoreBase {
       done = data.granted;
       served = data.grantedLevel;
     } else {
-      if (stores.left !== stores.taken && !stores.drain(this.at + memoryLatency, ANY)) {
+      if (stores.left !== stores.taken && !stores.drain(board.stamp(this.at + memoryLatency), ANY)) {
         data.pending = Pending.Stores;
         return PENDING;
       }
       const slot = outstanding.first();
-      if (outstanding.free[slot] > this.at + memoryLatency) {
-        this.at = outstanding.free[slot] - memoryLatency;
+      const free = board.cycle(outstanding.free[slot]);
+      if (free > this.at + memoryLatency) {
+        this.at = free - memoryLatency;
         this.why = Cause.Structural;
         if (stores.left !== stores.taken) {
           data.floor = this.at + memoryLatency;
@@ -254,7 +226,7 @@ export abstract class RareCases extends CoreBase {
         return PENDING;
       }
       served = levelIndex(port.servedBy);
-      outstanding.free[slot] = done;
+      outstanding.free[slot] = board.stamp(done);
     }
     if (crosses) {
       const second = (word0 & SPLIT) !== 0 ? addresses[addressAt + 1] : (address | 63) + 1;
@@ -275,7 +247,7 @@ export abstract class RareCases extends CoreBase {
     return DONE;
   }
 
-  /** The one or two stores of a micro-op that `rareAccess` issued. */
+  /** The one or two stores of a micro-op that `rareAccess` issued. `commit`: stamp. */
   protected pushOdd(word0: number, block: number, addressAt: number, commit: number): void {
     const { addresses } = this.buffer;
     const { ppn, io } = this.pages;
@@ -287,7 +259,7 @@ export abstract class RareCases extends CoreBase {
     const second = split ? addresses[addressAt + 1] : (address | 63) + 1;
     for (let half = address; ; half = second) {
       const page = half >>> 12;
-      stores.push((ppn[page] << 6) | ((half >>> 6) & 63), half >>> 6, pc, io[page] !== 0, commit);
+      stores.push((ppn[page] << 6) | ((half >>> 6) & 63), half >>> 6, pc, io[page], commit);
       if (half === second || !crosses) break;
     }
     if (crosses) this.values[Count.Splits]++;
@@ -298,20 +270,20 @@ export abstract class RareCases extends CoreBase {
    * line's miss and walk take theirs and the redirect the rest.
    */
   protected blame(lost: number, why: number, segment: number): void {
-    const { values, fetch, slotsPerCycle } = this;
+    const { fetch, slotsPerCycle } = this;
+    const { words } = this.board;
     const dataWalk = Math.min(lost, this.data.walked * slotsPerCycle);
-    values[Count.Slots + Cause.Dtlb] += dataWalk;
+    words[At.Lost + Cause.Dtlb] += dataWalk;
     let rest = lost - dataWalk;
     if (why !== FRONT || segment < 0) {
-      values[Count.Slots + (why === FRONT ? Cause.Frontend : why)] += rest;
+      words[At.Lost + why] += rest;
       return;
     }
-    const n = segment & fetch.mask;
-    const miss = Math.min(rest, fetch.segmentMiss[n] * slotsPerCycle);
-    values[Count.Slots + Cause.Fetch + fetch.segmentLevel[n]] += miss;
+    const miss = Math.min(rest, fetch.ofSegment(segment, Segment.Miss) * slotsPerCycle);
+    words[At.Lost + Cause.Fetch + fetch.ofSegment(segment, Segment.Level)] += miss;
     rest -= miss;
-    const walk = Math.min(rest, fetch.segmentWalk[n] * slotsPerCycle);
-    values[Count.Slots + Cause.Itlb] += walk;
-    values[Count.Slots + WAY_CAUSE[fetch.segmentWay[n]]] += rest - walk;
+    const walk = Math.min(rest, fetch.ofSegment(segment, Segment.Walk) * slotsPerCycle);
+    words[At.Lost + Cause.Itlb] += walk;
+    words[At.Lost + WAY_CAUSE[fetch.ofSegment(segment, Segment.Way)]] += rest - walk;
   }
 }

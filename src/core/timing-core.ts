@@ -55,15 +55,8 @@ export class TimingCore extends CoreBase {
   }
 
   override run(): RunStatus {
-    const { port } = this;
-    const horizon = port.horizon;
-    const status = this.loop(horizon);
-    this.settle();
-    return status;
-  }
-
-  private loop(horizon: number): RunStatus {
     const { buffer } = this;
+    const { horizon } = this.port;
     for (;;) {
       if (buffer.count === this.blk && !buffer.ended) {
         this.prepared -= this.blk;
@@ -91,10 +84,10 @@ export class TimingCore extends CoreBase {
         }
         if (!this.block(buffer.blocks[this.blk], horizon)) return RunStatus.Blocked;
         this.inBlock = false;
-        this.countBlock(buffer.blocks[this.blk]);
+        this.countBlocks(this.blk, this.blk + 1);
+        this.values[Count.Ops] += this.decoded.uops[buffer.blocks[this.blk]];
         this.previous = buffer.blocks[this.blk];
         this.blk++;
-        this.position++;
       }
     }
   }
@@ -134,7 +127,8 @@ export class TimingCore extends CoreBase {
           return false;
       } else if (word0 & REP) {
         const pc = ((word0 & PAGE2 ? page2[block] : page[block]) << 12) | (word0 >>> OFFSET_SHIFT);
-        if (!this.rep(rows[this.row + 2] >> 16, (word0 >> SIZE_SHIFT) & SIZE_MASK, pc, horizon)) return false;
+        if (!this.rep((rows[this.row + 2] >> 16) & 15, (word0 >> SIZE_SHIFT) & SIZE_MASK, pc, horizon))
+          return false;
       }
       if (word0 & LAST) {
         this.instr++;

@@ -26,6 +26,20 @@ export class Translation {
     this.dtlb = new Tlb(spec.dtlb, pages.vpn, pages.count);
   }
 
+  /** Is the page in the I-TLB? Then it is the last fetched from. */
+  findInstruction(page: number): boolean {
+    if (!this.itlb.lookup(page)) return false;
+    this.lastIPage = page;
+    return true;
+  }
+
+  /** Is the page in the D-TLB? Then it is the last accessed. */
+  findData(page: number): boolean {
+    if (!this.dtlb.lookup(page)) return false;
+    this.lastDPage = page;
+    return true;
+  }
+
   /**
    * A prefetcher's question (PrefetcherHost.translate). Called by the memory system in time order, so the
    * walk's reads are let through whatever the core's horizon says.

@@ -2,14 +2,22 @@ import { describe, expect, it } from "vitest";
 import { InputError } from "../../src/errors.js";
 import {
   BranchKind,
+  CROSSES,
   decodeBlocks,
+  KIND_MASK,
+  KIND_SHIFT,
+  LINES_MASK,
+  LINES_SHIFT,
   LOAD,
-  NEWLINE,
+  NO_TARGET,
+  R,
+  RECORD_SHIFT,
   REP,
   ROW_WORDS,
   SERIAL,
   STORE,
   UOPS_MASK,
+  UOPS_SHIFT,
   UopClass,
 } from "../../src/loader/decode/index.js";
 import { Program } from "./support.js";
@@ -95,9 +103,39 @@ describe("decoding a block", () => {
     const p = new Program();
     p.block(0x103c, ["90", "b8 01 00 00 00", "90"]);
     const d = decodeBlocks(p.blockTable(), p.pageTable());
-    expect([...d.instrInfo].map((i) => (i & NEWLINE ? 1 : 0))).toEqual([0, 1, 0]);
-    expect([...d.instrInfo].map((i) => i & UOPS_MASK)).toEqual([1, 1, 1]);
+    const ofRow = (read: (row: number) => number) => [0, 1, 2].map((i) => read(i * ROW_WORDS));
+    expect(ofRow((row) => (d.rows[row] & CROSSES ? 1 : 0))).toEqual([0, 1, 0]);
+    expect(ofRow((row) => (d.rows[row + 2] >>> UOPS_SHIFT) & UOPS_MASK)).toEqual([1, 1, 1]);
     expect(d.lines[0]).toBe(2);
+  });
+
+  it("says in a block's record what the arrays say", () => {
+    const p = new Program();
+    p.block(0x103c, ["90", "b8 01 00 00 00", "eb 02"]);
+    p.block(0x1046, ["90", "8b 03"], [[1, "load", 4]]);
+    p.block(0x1044, ["90", "90"]);
+    const d = decodeBlocks(p.blockTable(), p.pageTable());
+    const of = (block: number, word: number) => d.records[(block << RECORD_SHIFT) | word];
+    for (let b = 0; b < 3; b++) {
+      expect(of(b, R.Row)).toBe(d.rowStart[b]);
+      expect(of(b, R.RowEnd)).toBe(d.rowStart[b + 1]);
+      expect(of(b, R.Page)).toBe(d.page[b]);
+      expect(of(b, R.FirstLine)).toBe((d.page[b] << 6) | d.firstLine[b]);
+      expect(of(b, R.LastLine)).toBe(d.lastLine[b]);
+      expect((of(b, R.Shape) >> LINES_SHIFT) & LINES_MASK).toBe(d.lines[b]);
+      expect((of(b, R.Shape) >> KIND_SHIFT) & KIND_MASK).toBe(d.branch[b]);
+      expect([of(b, R.LowStart), of(b, R.LowEnd), of(b, R.LowLast)]).toEqual([
+        d.start[b],
+        d.end[b],
+        d.lastPc[b],
+      ]);
+    }
+    // The jump goes to the second block; the third lies straight behind it. Equal addresses, equal numbers.
+    expect(of(0, R.Target)).toBe(of(1, R.Start));
+    expect(of(0, R.End)).toBe(of(2, R.Start));
+    expect(of(2, R.End)).toBe(of(1, R.Start));
+    expect(of(1, R.Target)).toBe(NO_TARGET);
+    expect([of(1, R.Instructions), of(1, R.Loads), of(1, R.Stores)]).toEqual([2, 1, 0]);
   });
 
   it("decodes instructions of the same bytes once", () => {

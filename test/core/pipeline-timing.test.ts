@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { RunStatus } from "../../src/core/index.js";
+import { EventKind } from "../../src/loader/contract.js";
 import { build, counter, Program, runAll, testMachine } from "./support.js";
 
 /** `mov eax, 1` and the like: one IntAlu micro-op without sources, 5 bytes. */
@@ -150,5 +152,40 @@ describe("memory micro-ops", () => {
     expect(time(6)).toBe(11);
     expect(time(5)).toBe(57 + 2);
     expect(time(4)).toBe(107 + 2);
+  });
+});
+
+describe("time that is long", () => {
+  it("is exact for a string instruction of 60 million cycles, and goes on behind it", () => {
+    const make = (pages: number): Program => {
+      const p = new Program();
+      // rep stosb: each page of it is a segment, each element two cycles.
+      const block = p.block(0x1000, ["f3 aa", mov(0)], [[0, "repStore", 1]]);
+      const operands = [pages];
+      for (let i = 0; i < pages; i++) operands.push(4096, 0x8000);
+      p.exec(block, ...operands).exec(block, ...operands);
+      return p;
+    };
+    const short = build(make(2), none);
+    const long = build(make(7502), none);
+    const cycles = runAll(long) - runAll(short);
+    // Two executions, 7500 pages more each.
+    expect(cycles).toBe(2 * 7500 * 4096 * 2);
+    expect(long.core.checkIdentities()).toEqual([]);
+    expect(counter(long, "slots.microcode") - counter(short, "slots.microcode")).toBe(2 * cycles);
+  });
+
+  it("is exact over idle periods of hours", () => {
+    const p = new Program();
+    const block = p.block(0x1000, [mov(0), ADD_EAX_ECX]);
+    p.exec(block).event(EventKind.IdleBegin).exec(block);
+    const built = build(p, none);
+    expect(built.core.run()).toBe(RunStatus.Event);
+    const before = built.core.time;
+    built.core.takeEvent(before + 2 ** 45, true);
+    expect(built.core.run()).toBe(RunStatus.End);
+    expect(built.core.time - before - 2 ** 45).toBeLessThan(20);
+    expect(counter(built, "idleCycles")).toBe(2 ** 45);
+    expect(built.core.checkIdentities()).toEqual([]);
   });
 });

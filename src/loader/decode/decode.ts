@@ -2,6 +2,7 @@ import { Decoder, DecoderOptions, Instruction, InstructionInfoFactory } from "ic
 import { InputError } from "../../errors.js";
 import { type BlockTable, type PageTable, SlotFlag, SlotKind } from "../contract.js";
 import { type Cracked, crack } from "./crack.js";
+import { blockRecords } from "./records.js";
 import {
   BranchKind,
   COUNT_WORDS,
@@ -9,7 +10,6 @@ import {
   type DecodedTable,
   LOAD,
   LOW_WORDS,
-  NEWLINE,
   OFFSET_SHIFT,
   PAGE2,
   REP,
@@ -18,6 +18,7 @@ import {
   SPLIT,
   STORE,
   UOPS_MASK,
+  UOPS_SHIFT,
 } from "./rows.js";
 
 /** An instruction of more micro-ops than this is not an x86 instruction. */
@@ -68,7 +69,6 @@ class TableBuilder {
   private readonly factory = new InstructionInfoFactory();
   private readonly instruction = new Instruction();
   private readonly rowStart: Int32Array;
-  private readonly instrInfo: Uint16Array;
   private readonly instrLength: Uint8Array;
   private readonly branch: Uint8Array;
   private readonly start: Float64Array;
@@ -89,7 +89,6 @@ class TableBuilder {
     const count = blocks.count;
     const instructions = blocks.instrStart[count];
     this.rowStart = new Int32Array(count + 1);
-    this.instrInfo = new Uint16Array(instructions);
     this.instrLength = new Uint8Array(instructions);
     this.branch = new Uint8Array(count);
     this.start = new Float64Array(count);
@@ -112,10 +111,9 @@ class TableBuilder {
       this.factory.free();
     }
     this.rowStart[this.blocks.count] = this.rows.length;
-    return {
+    const table = {
       rows: this.rows.data.slice(0, this.rows.length),
       rowStart: this.rowStart,
-      instrInfo: this.instrInfo,
       instrLength: this.instrLength,
       instrStart: this.blocks.instrStart,
       branch: this.branch,
@@ -133,6 +131,7 @@ class TableBuilder {
       counts: this.counts,
       distinct: this.distinct,
     };
+    return { ...table, records: blockRecords(table) };
   }
 
   private block(block: number): void {
@@ -158,7 +157,6 @@ class TableBuilder {
       const length = blocks.byteStart[i + 1] - blocks.byteStart[i];
       const endLine = (offset + length - 1) >> 6;
       this.instrLength[i] = length;
-      this.instrInfo[i] = cracked.uops.length | (endLine > line ? NEWLINE : 0);
       this.lastPc[block] = address + offset - base;
       this.place(block, cracked, offset, from, slot, endLine > line ? CROSSES : 0);
       line = endLine;
@@ -198,10 +196,12 @@ class TableBuilder {
     // Accesses take the slots in order, whatever order the micro-ops were made in.
     let next = from;
     let flags = first;
+    let uops = cracked.uops.length << UOPS_SHIFT;
     for (const uop of cracked.uops) {
       let word0 = uop.word0 | ((offset & 4095) << OFFSET_SHIFT) | (offset > 4095 ? PAGE2 : 0) | flags;
       flags = 0;
-      let word2 = uop.destinations;
+      let word2 = uop.destinations | uops;
+      uops = 0;
       let slot = -1;
       if (word0 & REP) {
         slot = from;

@@ -1,2 +1,3 @@
 export { decodeBlocks } from "./decode.js";
+export * from "./records.js";
 export * from "./rows.js";

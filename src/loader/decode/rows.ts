@@ -18,7 +18,8 @@
  *       20-31  offset of the instruction in its page (read with >>> 20)
  * ```
  * Word 1: up to four source registers, one a byte, `NO_REG` for none.
- * Word 2: bits 0-7 and 8-15 destination registers; bits 16-19 SlotKind of a REP row.
+ * Word 2: bits 0-7 and 8-15 destination registers; bits 16-19 SlotKind of a REP row; bits 20-29 micro-ops of the
+ * instruction, in its first.
  */
 export const ROW_WORDS = 3;
 
@@ -79,10 +80,8 @@ export const BranchKind = {
 export type BranchKind = (typeof BranchKind)[keyof typeof BranchKind];
 export const BRANCH_KINDS = 8;
 
-/** Bits 0-9 of an `instrInfo` entry: micro-ops. */
+export const UOPS_SHIFT = 20;
 export const UOPS_MASK = 1023;
-/** The instruction ends in a later line than the one before it ended in (for a block's first: than it begins in). */
-export const NEWLINE = 1024;
 
 /** Words a block of `low`: address of the first byte, of the byte after the last, of the last instruction. */
 export const LOW_WORDS = 3;
@@ -95,8 +94,6 @@ export interface DecodedTable {
   readonly rows: Int32Array;
   /** First word of block b: rowStart[b]; one past its last: rowStart[b + 1]. */
   readonly rowStart: Int32Array;
-  /** By static instruction: micro-ops and NEWLINE. */
-  readonly instrInfo: Uint16Array;
   /** By static instruction: bytes. */
   readonly instrLength: Uint8Array;
   /** By block: first instruction, and one past the last at [b + 1] (the trace's own array). */
@@ -122,6 +119,8 @@ export interface DecodedTable {
   readonly uops: Int32Array;
   /** By block, `COUNT_WORDS` words: instructions, kernel instructions, loads, stores (rep apart). */
   readonly counts: Int32Array;
+  /** By block: see records.ts. */
+  readonly records: Int32Array;
   /** Distinct instructions that were really decoded. */
   readonly distinct: number;
 }
