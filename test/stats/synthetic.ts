@@ -57,7 +57,7 @@ export function sheetOf(machine: MachineSpec, jukebox: boolean): CounterSheet {
   const cores = Array.from({ length: machine.cores }, (_, core) => core);
   for (const core of cores) {
     const branch = createBranchUnit(machine.core.branchPredictor).counts;
-    for (const g of new CoreCounters(core, machine, branch, SLOTS_PER_CYCLE).groups) sheet.add(g);
+    for (const g of new CoreCounters(core, machine, branch, SLOTS_PER_CYCLE, () => {}).groups) sheet.add(g);
     const own = ["l1i", "l1d", ...machine.levels.filter((l) => !l.shared).map((l) => l.name)];
     for (const name of own) sheet.add(group(`cpu${core}.${name}`, new CacheCounterLayout([core]).defs));
   }
