@@ -9,22 +9,27 @@ import {
   LINES_MASK,
   LINES_SHIFT,
   LOAD,
+  NO_COST,
   NO_TARGET,
   R,
   RECORD_SHIFT,
+  REFETCH,
   REP,
   ROW_WORDS,
   SERIAL,
   STORE,
   UOPS_MASK,
   UOPS_SHIFT,
-  UopClass,
 } from "../../src/loader/decode/index.js";
 import { Program } from "./support.js";
 
 type Slots = Parameters<Program["block"]>[2];
 
-/** Classes of the micro-ops of one instruction: A alu, M mul, D div, F float, L load, S store, X misc, R rep; ! serialising. */
+/**
+ * Classes of the micro-ops of one instruction: A alu, M mul, D div, F float, L load, S store, h the further
+ * halves of a wide access, N none (no unit, no commit slot), X misc, R rep; ! serialising, ^ the microcode
+ * goes on elsewhere.
+ */
 function shape(bytes: string, slots: Slots = []): string {
   const p = new Program();
   p.block(0x1000, [bytes], slots);
@@ -33,9 +38,10 @@ function shape(bytes: string, slots: Slots = []): string {
   for (let row = 0; row < rows.length; row += ROW_WORDS) {
     const word = rows[row];
     const klass = word & 15;
-    text += word & REP ? "R" : word & LOAD ? "L" : word & STORE ? "S" : "AMDFPmX"[klass];
-    if (klass === UopClass.Mem && text.endsWith("m")) throw new Error("memory class without access");
+    const noCost = (rows[row + 2] & NO_COST) !== 0;
+    text += word & REP ? "R" : word & LOAD ? "L" : word & STORE ? "S" : noCost ? "N" : "AMDFPhX"[klass];
     if (word & SERIAL) text += "!";
+    if (rows[row + 2] & REFETCH) text += "^";
   }
   return text;
 }
@@ -64,23 +70,96 @@ describe("cracking", () => {
         [0, "load", 4],
         [0, "store", 4],
       ],
-      "L!AS",
+      "N!LASN",
     ],
+    ["an addition of an immediate", "83 c0 01", [], "AA"],
+    ["a comparison with an immediate", "83 f8 01", [], "AA"],
+    ["an increment", "ff c0", [], "A"],
+    ["a complement", "f7 d0", [], "AA"],
+    ["a load relative to the instruction pointer", "8b 05 00 01 00 00", [[0, "load", 4]], "AL"],
+    ["an absolute load", "a1 00 00 00 00 00 00 00 00", [[0, "load", 4]], "AL"],
+    ["a load from a scaled index and a displacement", "8b 04 85 00 10 00 00", [[0, "load", 4]], "L"],
+    ["a widening load", "0f b6 03", [[0, "load", 1]], "LA"],
+    ["a widening move", "0f b6 c1", [], "A"],
     ["push", "50", [[0, "store", 8]], "SA"],
-    ["pop", "58", [[0, "load", 8]], "LA"],
-    ["a direct call", "e8 00 00 00 00", [[0, "store", 8]], "ASAAA"],
+    ["push of an immediate", "6a 01", [[0, "store", 8]], "ASA"],
+    ["pop", "58", [[0, "load", 8]], "LAA"],
+    ["leave", "c9", [[0, "load", 8]], "ALAA"],
+    ["a direct call", "e8 00 00 00 00", [[0, "store", 8]], "AASAA"],
+    [
+      "a call through memory",
+      "ff 13",
+      [
+        [0, "load", 8],
+        [0, "store", 8],
+      ],
+      "ALSAA",
+    ],
     ["return", "c3", [[0, "load", 8]], "LAA"],
-    ["a conditional branch", "75 00", [], "AA"],
-    ["a jump", "eb 00", [], "AA"],
+    ["a conditional branch", "75 00", [], "AAA"],
+    ["a jump", "eb 00", [], "AAA"],
     ["a jump through memory", "ff 23", [[0, "load", 8]], "LA"],
     ["a jump through a register", "ff e0", [], "A"],
-    ["multiply", "0f af c1", [], "M"],
-    ["divide", "f7 f1", [], "DA"],
-    ["a vector add", "f2 0f 58 c1", [], "F"],
+    ["a conditional move", "0f 44 c1", [], "AA"],
+    ["a conditional set", "0f 94 c0", [], "AA"],
+    ["an exchange of registers", "48 87 c1", [], "AAA"],
+    [
+      "an exchange with memory",
+      "87 03",
+      [
+        [0, "load", 4],
+        [0, "store", 4],
+      ],
+      "N!LSNA",
+    ],
+    [
+      "a locked compare and exchange",
+      "f0 0f b1 0b",
+      [
+        [0, "load", 4],
+        [0, "store", 4],
+      ],
+      "N!LAASNA",
+    ],
+    ["multiply", "0f af c1", [], "MAA"],
+    ["multiply by an immediate", "6b c1 07", [], "AMAA"],
+    ["divide 32 bits: two loops of four steps", "f7 f1", [], "DDDDDDDA^DDDDAAA"],
+    ["divide 8 bits: one loop of two", "f6 f1", [], "DDDDDAAA"],
+    ["a byte swap of 32 bits", "0f c8", [], "AAA"],
+    ["a byte swap of 64 bits", "48 0f c8", [], "AAAAAAAAA"],
+    ["a scalar addition", "f2 0f 58 c1", [], "F"],
+    ["a packed addition", "66 0f fe c1", [], "FF"],
+    ["a packed addition from memory", "66 0f fe 03", [[0, "load", 16]], "LhFF"],
+    ["a packed addition of 256 bits", "c5 f5 fe c2", [], "FFFF"],
+    ["a vector copy", "66 0f 6f c1", [], "AA"],
+    ["a vector load", "66 0f 6f 03", [[0, "load", 16]], "Lh"],
+    [
+      "a vector load captured in halves",
+      "66 0f 6f 03",
+      [
+        [0, "load", 8],
+        [0, "load", 8],
+      ],
+      "LL",
+    ],
+    ["a vector store", "66 0f 7f 03", [[0, "store", 16]], "Sh"],
+    ["a shuffle", "66 0f 70 c1 1b", [], "FFA"],
+    ["a vector shift by 8 bytes", "66 0f 73 d8 08", [], "AAA^FFFFN"],
+    ["a vector shift by 9 bytes", "66 0f 73 d8 09", [], "AAAAAA^FFA^N"],
     ["cpuid", "0f a2", [], "X!AA"],
-    ["system call", "0f 05", [], "X!"],
+    ["system call", "0f 05", [], `X!${"A".repeat(23)}X!`],
     ["a repeated move", "f3 48 a5", [[0, "repMove", 8]], "R!"],
-    ["no operation", "90", [], "X"],
+    [
+      "a single string move",
+      "a4",
+      [
+        [0, "load", 1],
+        [0, "store", 1],
+      ],
+      "AAAALSAA",
+    ],
+    ["no operation", "90", [], "N"],
+    ["no operation with an operand", "0f 1f 00", [], "N"],
     ["lea", "48 8d 04 0b", [], "A"],
   ];
   for (const [what, bytes, slots, expected] of cases) {

@@ -2,16 +2,16 @@ import {
   FlowControl,
   type Instruction,
   type InstructionInfo,
+  type InstructionInfoFactory,
   Mnemonic,
   OpAccess,
-  OpKind,
-  Register,
   RegisterExt,
 } from "iced-x86";
+import { CX, DI, Emitter, FLAGS, Kind, SI, scoreboardRegister, T1, T2, T3, type Uop } from "./emitter.js";
+import { MICROCODE } from "./microcode.js";
 import {
   BranchKind,
   LAST,
-  LOAD,
   NO_REG,
   REG_FLAGS,
   REG_MASK,
@@ -22,18 +22,11 @@ import {
   REP,
   SERIAL,
   SINK,
-  STORE,
   UopClass,
 } from "./rows.js";
+import { usesVectors, vector } from "./vector.js";
 
-/** One micro-op of an instruction, before it is placed in a block. */
-export interface Uop {
-  /** Class and flags of word 0. */
-  word0: number;
-  /** Words 1 and 2 of the row. */
-  sources: number;
-  destinations: number;
-}
+export type { Uop } from "./emitter.js";
 
 /** An instruction as micro-ops. */
 export interface Cracked {
@@ -46,33 +39,12 @@ export interface Cracked {
 const names = (list: string): Set<number> =>
   new Set(list.split(" ").map((n) => Mnemonic[n as keyof typeof Mnemonic] as number));
 
-const MULTIPLY = names("Mul Imul Mulx");
-const DIVIDE = names("Div Idiv");
-/** Results that a load delivers by itself. */
-const PLAIN_MOVE = names(
-  "Mov Movaps Movups Movdqa Movdqu Movsd Movss Movq Movd Movapd Movupd Pop Lddqu Movntdqa Vmovdqa Vmovdqu Vmovaps Vmovups Vmovsd Vmovss Vmovq Vmovd",
-);
 const SERIALISING = names(
   "Cpuid Lfence Mfence Wrmsr Rdmsr Iretq Iret Iretd Syscall Sysret Sysretq Sysexit Sysenter Hlt Invlpg Wbinvd Invd Swapgs In Out Insb Insw Insd Outsb Outsw Outsd Lgdt Lidt Ltr Lldt Xsetbv Invpcid Int Int3 Int1 Into Wrpkru Rdtscp Rdtsc Serialize Rsm Vmcall Mwait Clts Lmsw Xsave Xsave64 Xsaveopt Xsaveopt64 Xsavec Xsavec64 Xsaves Xsaves64 Xrstor Xrstor64 Xrstors Xrstors64 Fxsave Fxsave64 Fxrstor Fxrstor64",
 );
-const STRING = names(
-  "Movsb Movsw Movsd Movsq Stosb Stosw Stosd Stosq Lodsb Lodsw Lodsd Lodsq Scasb Scasw Scasd Scasq Cmpsb Cmpsw Cmpsd Cmpsq",
-);
-const MISC = names("Pause Nop Sti Cli Stac Clac Endbr64 Sfence");
-const PUSH_POP_STACK = Register.RSP;
-
-/** Scoreboard register of an iced register, or NO_REG. */
-export function scoreboardRegister(register: Register): number {
-  if (register === Register.None) return NO_REG;
-  if (RegisterExt.isGPR(register)) return RegisterExt.number(RegisterExt.fullRegister(register));
-  if (RegisterExt.isVectorRegister(register)) return REG_VECTOR + RegisterExt.number(register);
-  if (RegisterExt.isST(register) || RegisterExt.isMM(register)) return REG_X87;
-  if (RegisterExt.isK(register)) return REG_MASK;
-  if (RegisterExt.isSegmentRegister(register)) return REG_SYSTEM;
-  if (RegisterExt.isCR(register) || RegisterExt.isDR(register) || RegisterExt.isBND(register))
-    return REG_SYSTEM;
-  return NO_REG;
-}
+const MISC = names("Sti Cli Stac Clac");
+/** gem5 has no such instructions, or they do too much to say how: one computing micro-op of this class. */
+const MULTIPLY = names("Mulx");
 
 const isRead = (access: number): boolean =>
   access === OpAccess.Read ||
@@ -85,90 +57,11 @@ const isWrite = (access: number): boolean =>
   access === OpAccess.ReadWrite ||
   access === OpAccess.ReadCondWrite;
 
-function pack(registers: Iterable<number>): number {
-  let word = 0;
-  let shift = 0;
-  for (const register of registers) {
-    if (register === NO_REG || shift === 32) continue;
-    word |= register << shift;
-    shift += 8;
-  }
-  for (; shift < 32; shift += 8) word |= NO_REG << shift;
-  return word;
-}
-
-const uop = (
-  klass: UopClass,
-  flags: number,
-  sources: Iterable<number>,
-  destinations: readonly number[],
-): Uop => ({
-  word0: klass | flags,
-  sources: pack(sources),
-  destinations: (destinations[0] ?? SINK) | ((destinations[1] ?? SINK) << 8),
-});
-
-/** What an instruction reads and writes, as scoreboard registers. */
-interface Operands {
-  data: Set<number>;
-  address: Set<number>;
-  written: number[];
-  vector: boolean;
-}
-
-function operands(instruction: Instruction, info: InstructionInfo): Operands {
-  const address = new Set([
-    scoreboardRegister(instruction.memoryBase),
-    scoreboardRegister(instruction.memoryIndex),
-  ]);
-  const data = new Set<number>();
-  const written = new Set<number>();
-  let vector = false;
-  const explicit = new Set<number>();
-  for (let i = 0; i < instruction.opCount; i++) {
-    if (instruction.opKind(i) !== OpKind.Register) continue;
-    const register = scoreboardRegister(instruction.opRegister(i));
-    explicit.add(register);
-    const access = info.opAccess(i);
-    if (isRead(access)) data.add(register);
-  }
-  for (const used of info.usedRegisters()) {
-    const register = scoreboardRegister(used.register);
-    if (register >= REG_VECTOR && register < REG_TEMP) vector = true;
-    if (register === REG_X87) vector = true;
-    if (isRead(used.access) && !address.has(register) && !explicit.has(register)) data.add(register);
-    if (isWrite(used.access) && register !== NO_REG) {
-      written.add(register);
-      // Writing part of a general register keeps the rest: it reads the old value.
-      if (register < 16 && RegisterExt.size(used.register) < 4) data.add(register);
-    }
-    used.free();
-  }
-  // Segment registers are read by nearly everything and written by almost nothing: not waited for.
-  data.delete(REG_SYSTEM);
-  data.delete(NO_REG);
-  address.delete(NO_REG);
-  if (instruction.rflagsRead !== 0) data.add(REG_FLAGS);
-  const out = [...written];
-  if (instruction.rflagsModified !== 0) out.push(REG_FLAGS);
-  return { data, address, written: out, vector };
-}
-
-function classOf(instruction: Instruction, vector: boolean): UopClass {
-  const m = instruction.mnemonic as number;
-  if (MULTIPLY.has(m)) return UopClass.IntMul;
-  if (DIVIDE.has(m)) return UopClass.IntDiv;
-  if (SERIALISING.has(m) || MISC.has(m)) return UopClass.Misc;
-  if (vector) return UopClass.FloatSimd;
-  if (instruction.opCount > 0 && RegisterExt.isK(instruction.op0Register)) return UopClass.Predicate;
-  return UopClass.IntAlu;
-}
-
 function branchKind(instruction: Instruction): BranchKind {
-  if (SERIALISING.has(instruction.mnemonic as number)) {
-    const flow = instruction.flowControl;
-    return flow === FlowControl.Next || flow === FlowControl.Exception ? BranchKind.None : BranchKind.System;
-  }
+  const flow = instruction.flowControl;
+  if (flow === FlowControl.Next) return BranchKind.None;
+  if (SERIALISING.has(instruction.mnemonic as number))
+    return flow === FlowControl.Exception ? BranchKind.None : BranchKind.System;
   if (
     instruction.isJmpFar ||
     instruction.isCallFar ||
@@ -176,7 +69,7 @@ function branchKind(instruction: Instruction): BranchKind {
     instruction.isCallFarIndirect
   )
     return BranchKind.System;
-  switch (instruction.flowControl) {
+  switch (flow) {
     case FlowControl.ConditionalBranch:
       return BranchKind.Conditional;
     case FlowControl.UnconditionalBranch:
@@ -203,125 +96,124 @@ const direct = (kind: BranchKind): boolean =>
  * Cracks one instruction, decoded at address 0, into micro-ops. `loads` and `stores`: its access slots
  * (halves of accesses that straddle pages not counted); `rep`: slots are of a Rep kind.
  *
- * The rules, in the manner of gem5's x86 microcode: each load slot is one micro-op, each store slot one;
- * plain moves and pops take their result from the load, anything else computes in one micro-op after its
- * loads and before its stores; storing an immediate makes it first; push, pop, call, ret, leave and enter
- * move the stack pointer in a micro-op of their own; a branch is two (next address; jump), a return's or
- * memory-indirect branch's target comes from its load; xchg is three. `xor r,r` waits for r, as in gem5.
+ * Micro-ops are those of gem5's x86 microcode (`microcode.ts`, `vector.ts`); what is in neither, and what
+ * gem5 does not implement, is one micro-op that computes, after its loads and before its stores. Each slot is
+ * one micro-op.
  */
 export function crack(
+  factory: InstructionInfoFactory,
   instruction: Instruction,
-  info: InstructionInfo,
   loads: number,
   stores: number,
   rep: boolean,
 ): Cracked {
-  const { data, address, written, vector } = operands(instruction, info);
   const kind = branchKind(instruction);
   const displacement = direct(kind)
     ? Number(BigInt.asIntN(64, instruction.nearBranchTarget)) - instruction.length
     : 0;
   const mnemonic = instruction.mnemonic as number;
-  const klass = classOf(instruction, vector);
-  const uops: Uop[] = [];
+  const e = new Emitter(instruction, loads, stores);
   if (rep) {
-    uops.push(
-      uop(UopClass.Mem, REP | SERIAL, [...data, ...address], [written.find((r) => r === REG_FLAGS) ?? SINK]),
-    );
+    e.emit(UopClass.Mem, [FLAGS], [CX, SI, DI]);
+    e.uops[0].word0 |= REP | SERIAL;
   } else {
-    const stack = instruction.isStackInstruction && !SERIALISING.has(mnemonic);
-    if (stack || STRING.has(mnemonic)) {
-      for (const register of stack ? [PUSH_POP_STACK] : [Register.RSI, Register.RDI]) {
-        address.add(scoreboardRegister(register));
-        data.delete(scoreboardRegister(register));
-      }
-    }
-    const results = stack ? written.filter((r) => r !== scoreboardRegister(PUSH_POP_STACK)) : written;
-    const loaded: number[] = [];
-    const computes =
-      kind === BranchKind.None && needsCompute(instruction, mnemonic, loads, stores, stack, data, results);
-    for (let i = 0; i < loads; i++) {
-      const register =
-        !computes && stores === 0 && i === 0 && results.length > 0 ? results[0] : REG_TEMP + (i & 1);
-      uops.push(uop(UopClass.Mem, LOAD, address, [register]));
-      loaded.push(register);
-    }
-    const memoryImmediate = stores > 0 && !computes && hasImmediate(instruction);
-    let value = data;
-    if (computes) {
-      const out = stores > 0 ? [REG_TEMP + 2, ...results.filter((r) => r === REG_FLAGS)] : results;
-      // Flags last of the kept two, whatever else is written.
-      uops.push(uop(klass, 0, [...data, ...loaded, ...(loads + stores === 0 ? address : [])], keepTwo(out)));
-      value = new Set([REG_TEMP + 2]);
-      for (const register of stores > 0 ? results.filter((r) => r !== REG_FLAGS) : results.slice(2))
-        uops.push(uop(UopClass.IntAlu, 0, data, [register]));
-    } else if (memoryImmediate) {
-      uops.push(uop(UopClass.IntAlu, 0, [], [REG_TEMP + 2]));
-      value = new Set([REG_TEMP + 2]);
-    } else if (loads > 0 && stores > 0) value = new Set(loaded);
-    if (kind === BranchKind.DirectCall || kind === BranchKind.IndirectCall) {
-      uops.push(uop(UopClass.IntAlu, 0, [], [REG_TEMP + 3]));
-      value = new Set([REG_TEMP + 3]);
-    }
-    for (let i = 0; i < stores; i++) uops.push(uop(UopClass.Mem, STORE, [...address, ...value], []));
-    if (stack) {
-      const sp = scoreboardRegister(PUSH_POP_STACK);
-      uops.push(uop(UopClass.IntAlu, 0, [sp], [sp]));
-    } else if (STRING.has(mnemonic)) {
-      for (const register of written.filter((r) => r === 6 || r === 7))
-        uops.push(uop(UopClass.IntAlu, 0, [register], [register]));
-    }
-    if (kind !== BranchKind.None) pushBranch(uops, kind, data, loaded);
-    if (uops.length === 0) uops.push(uop(klass, 0, data, keepTwo(results)));
+    const microcode = MICROCODE.get(mnemonic);
+    if (microcode !== undefined) microcode(e);
+    else if (instruction.isStringInstruction) doubleWordString(e, mnemonic);
+    else if (usesVectors(e)) vector(e, () => readsFirst(factory, instruction));
+    else generic(factory, e, kind);
+    // Slots that the microcode does not know of.
+    e.load([T1, T2]);
+    e.store([T1]);
+    if (e.uops.length === 0) e.free();
   }
-  if (SERIALISING.has(mnemonic) || kind === BranchKind.System || (instruction.hasLockPrefix && stores > 0)) {
+  const { uops } = e;
+  if (SERIALISING.has(mnemonic) || kind === BranchKind.System || writesControl(instruction)) {
     uops[0].word0 |= SERIAL;
   }
   uops[uops.length - 1].word0 |= LAST;
   return { uops, branch: kind, displacement };
 }
 
-function pushBranch(uops: Uop[], kind: BranchKind, data: Set<number>, loaded: number[]): void {
-  if (kind === BranchKind.Conditional || kind === BranchKind.DirectJump || kind === BranchKind.DirectCall) {
-    uops.push(uop(UopClass.IntAlu, 0, [], [REG_TEMP + 3]));
-    uops.push(uop(UopClass.IntAlu, 0, [REG_TEMP + 3, ...data], []));
-  } else if (kind === BranchKind.System) {
-    uops.push(uop(UopClass.Misc, SERIAL, [...data, ...loaded], []));
-  } else {
-    uops.push(uop(UopClass.IntAlu, 0, [...data, ...loaded], []));
-  }
+/** movsd and cmpsd are the names of a string and of a vector instruction. */
+function doubleWordString(e: Emitter, mnemonic: number): void {
+  const other = mnemonic === Mnemonic.Movsd ? Mnemonic.Movsq : Mnemonic.Cmpsq;
+  MICROCODE.get(other as number)?.(e);
 }
 
-function keepTwo(list: number[]): number[] {
-  const flags = list.includes(REG_FLAGS);
-  const others = list.filter((r) => r !== REG_FLAGS);
-  return flags ? [others[0] ?? SINK, REG_FLAGS] : others.slice(0, 2);
+function writesControl(instruction: Instruction): boolean {
+  if (instruction.mnemonic !== Mnemonic.Mov) return false;
+  const register = instruction.op0Register;
+  return RegisterExt.isCR(register) || RegisterExt.isDR(register);
 }
 
-function hasImmediate(instruction: Instruction): boolean {
+function readsFirst(factory: InstructionInfoFactory, instruction: Instruction): boolean {
+  const info = factory.info(instruction);
+  const reads = isRead(info.opAccess(0));
+  info.free();
+  return reads;
+}
+
+/** What an instruction reads and writes, as scoreboard registers. */
+function operands(e: Emitter, info: InstructionInfo): { data: Set<number>; written: number[]; x87: boolean } {
+  const { instruction } = e;
+  const address = new Set([
+    scoreboardRegister(instruction.memoryBase),
+    scoreboardRegister(instruction.memoryIndex),
+  ]);
+  const data = new Set<number>();
+  const written = new Set<number>();
+  const explicit = new Set<number>();
+  let x87 = false;
   for (let i = 0; i < instruction.opCount; i++) {
-    const kind = instruction.opKind(i);
-    if (kind >= OpKind.Immediate8 && kind <= OpKind.Immediate32to64) return true;
+    if (e.kind(i) !== Kind.Register) continue;
+    explicit.add(e.register(i));
+    if (isRead(info.opAccess(i))) data.add(e.register(i));
   }
-  return false;
+  for (const used of info.usedRegisters()) {
+    const register = scoreboardRegister(used.register);
+    if (register === REG_X87 || (register >= REG_VECTOR && register < REG_TEMP)) x87 = true;
+    if (isRead(used.access) && !address.has(register) && !explicit.has(register)) data.add(register);
+    if (isWrite(used.access) && register !== NO_REG) {
+      written.add(register);
+      // Writing part of a general register keeps the rest: it reads the old value.
+      if (register < 16 && RegisterExt.size(used.register) < 4) data.add(register);
+    }
+    used.free();
+  }
+  // Segment registers are read by nearly everything and written by almost nothing: not waited for.
+  data.delete(REG_SYSTEM);
+  data.delete(NO_REG);
+  if (instruction.rflagsRead !== 0) data.add(REG_FLAGS);
+  const out = [...written];
+  if (instruction.rflagsModified !== 0) out.push(REG_FLAGS);
+  return { data, written: out, x87 };
 }
 
-function needsCompute(
-  instruction: Instruction,
-  mnemonic: number,
-  loads: number,
-  stores: number,
-  stack: boolean,
-  data: Set<number>,
-  results: number[],
-): boolean {
-  if (loads + stores === 0) return !stack && mnemonic !== Mnemonic.Leave;
-  if (PLAIN_MOVE.has(mnemonic)) return false;
-  if (stack) return loads > 0 && stores === 0 && results.length > 1;
-  if (STRING.has(mnemonic)) return results.includes(REG_FLAGS);
-  if (mnemonic === Mnemonic.Xchg) return true;
-  if (loads === 0) return results.includes(REG_FLAGS) || isSetcc(instruction);
-  return stores > 0 || results.length > 0 || data.size > 0;
+function generic(factory: InstructionInfoFactory, e: Emitter, kind: BranchKind): void {
+  const { instruction } = e;
+  const info = factory.info(instruction);
+  const { data, written, x87 } = operands(e, info);
+  info.free();
+  const mnemonic = instruction.mnemonic as number;
+  let klass: UopClass = UopClass.IntAlu;
+  if (MULTIPLY.has(mnemonic)) klass = UopClass.IntMul;
+  else if (SERIALISING.has(mnemonic) || MISC.has(mnemonic)) klass = UopClass.Misc;
+  else if (x87) klass = UopClass.FloatSimd;
+  else if (written.includes(REG_MASK)) klass = UopClass.Predicate;
+  e.relativeBase();
+  e.load([T1, T2]);
+  const loaded = e.loads > 1 ? [T1, T2] : e.loads > 0 ? [T1] : [];
+  const flags = written.includes(REG_FLAGS);
+  const others = written.filter((r) => r !== REG_FLAGS);
+  const first = e.stores > 0 ? T3 : (others[0] ?? SINK);
+  // Flags last of the kept two, whatever else is written.
+  e.emit(klass, [first, flags ? REG_FLAGS : (others[e.stores > 0 ? 0 : 1] ?? SINK)], [...loaded, ...data]);
+  for (const register of others.slice(e.stores > 0 ? (flags ? 0 : 1) : flags ? 1 : 2))
+    e.alu([register], [...data]);
+  e.store([T3]);
+  if (kind === BranchKind.System) {
+    e.emit(UopClass.Misc, [], loaded);
+    e.uops[e.uops.length - 1].word0 |= SERIAL;
+  } else if (kind !== BranchKind.None) e.alu([], loaded);
 }
-
-const isSetcc = (instruction: Instruction): boolean => instruction.rflagsRead !== 0;

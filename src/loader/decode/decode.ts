@@ -271,9 +271,7 @@ class TableBuilder {
         `block ${block}, instruction at ${hex(at)}: the bytes ${Buffer.from(bytes).toString("hex")} are not one x86-64 instruction`,
       );
     }
-    const info = this.factory.info(instruction);
-    const cracked = crack(instruction, info, loads, stores, rep);
-    info.free();
+    const cracked = crack(this.factory, instruction, loads, stores, rep);
     if (cracked.uops.length > MAX_UOPS)
       throw new Error(`${cracked.uops.length} micro-ops in one instruction`);
     return cracked;

@@ -18,8 +18,10 @@
  *       20-31  offset of the instruction in its page (read with >>> 20)
  * ```
  * Word 1: up to four source registers, one a byte, `NO_REG` for none.
- * Word 2: bits 0-7 and 8-15 destination registers; bits 16-19 SlotKind of a REP row; bits 20-29 micro-ops of the
- * instruction, in its first.
+ * Word 2: bits 0-7 and 8-15 destination registers; bits 16-19 SlotKind of a REP row; bit 20 NO_COST: needs
+ * no functional unit and no commit slot (gem5's No_OpClass); bit 21 REFETCH: a branch of the microcode that
+ * is taken: what follows in the same instruction is fetched anew once it has committed; bits 22-31 micro-ops of
+ * the instruction, in its first.
  */
 export const ROW_WORDS = 3;
 
@@ -49,11 +51,14 @@ export const CROSSES = 1 << 11;
 export const SIZE_SHIFT = 12;
 export const SIZE_MASK = 0xff;
 export const OFFSET_SHIFT = 20;
+/** Bits of word 2. */
+export const NO_COST = 1 << 20;
+export const REFETCH = 1 << 21;
 
 /**
  * Registers of the scoreboard: 0-15 general, 16 flags, 17 x87/MMX stack (one), 18 mask registers (one),
- * 19 segment, control and debug registers (one), 20-51 vector, 52-55 temporaries inside an instruction.
- * `NO_REG` is never waited for; `SINK` takes results that nobody reads.
+ * 19 segment, control and debug registers (one), 20-51 lower and upper half of 16 vector registers (the
+ * upper sixteen of AVX-512 share them), 52-60 temporaries inside an instruction. `NO_REG` is never waited for; `SINK` takes results that nobody reads.
  */
 export const REG_FLAGS = 16;
 export const REG_X87 = 17;
@@ -80,7 +85,7 @@ export const BranchKind = {
 export type BranchKind = (typeof BranchKind)[keyof typeof BranchKind];
 export const BRANCH_KINDS = 8;
 
-export const UOPS_SHIFT = 20;
+export const UOPS_SHIFT = 22;
 export const UOPS_MASK = 1023;
 
 /** Words a block of `low`: address of the first byte, of the byte after the last, of the last instruction. */
