@@ -11,6 +11,8 @@ export interface Mapping {
   path: string;
 }
 
+const MAX_REPLY_BYTES = 1000;
+
 /** First number of the containers of companions. */
 const FIRST_COMPANION = 3;
 
@@ -40,6 +42,8 @@ export interface Facts {
   mitigations: string[];
   /** Offsets in task_struct that the recorder needs. */
   task: Record<string, number>;
+  /** What the function answered to the first call. */
+  firstReply: string;
   /** By process. */
   mappings: Map<number, Mapping[]>;
 }
@@ -70,6 +74,9 @@ export function loadFacts(folder: string): Facts {
       .filter((line) => line.includes("Mitigation") || line.includes("Vulnerable"))
       .map((line) => line.replace("/sys/devices/system/cpu/vulnerabilities/", "").trim()),
     task: structOffsets(readFileSync(join(folder, "btf")), "task_struct", ["mm", "pid", "tgid", "comm"]),
+    firstReply: existsSync(join(folder, "first-reply"))
+      ? readFileSync(join(folder, "first-reply")).subarray(0, MAX_REPLY_BYTES).toString("utf8")
+      : "",
     mappings,
   };
 }

@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { InputError } from "../errors.js";
 import { createTraceWriter, type TraceHeaderInput } from "../loader/index.js";
 import {
   buildClient,
@@ -10,6 +11,7 @@ import {
   npmVersions,
   protosOf,
 } from "./builds.js";
+import { processOfFunction } from "./bundle.js";
 import { Cache, defaultWorkDir } from "./cache.js";
 import { callLines, drawInputs } from "./calls.js";
 import { checkReport, checkTrace } from "./checks.js";
@@ -23,6 +25,8 @@ import {
   type ProgressSink,
   packageVersion,
 } from "./host.js";
+import { flattenImage, processOf } from "./image/index.js";
+import { imageSpec } from "./image-spec.js";
 import { type Base, buildBase, buildFunctionImage, buildKernel, type Kernel, versionOf } from "./images.js";
 import { kernelEntries } from "./kernel-entries.js";
 import {
@@ -42,10 +46,13 @@ import { type CaptureOptions, callsOf, commandOf, type Plan, planOf } from "./op
 import { prescan } from "./prescan.js";
 import { readRaw } from "./raw.js";
 import { buildRecorder, type Recorder } from "./recorder.js";
+import { type Step, Steps } from "./steps.js";
 import { overlay, SymbolCollector } from "./symbols.js";
 
 export { listFunctions } from "./functions.js";
 export { CaptureError, type ProgressSink } from "./host.js";
+export { imageName } from "./image/index.js";
+export type { ImageOptions } from "./image-spec.js";
 export { type CaptureOptions, RUNTIMES } from "./options.js";
 export { captureUser, type UserCaptureOptions, type UserCaptureResult } from "./user.js";
 
@@ -62,6 +69,10 @@ export interface CaptureResult {
   /** What is not as it should be but does not spoil the trace. */
   warnings: string[];
   seconds: { boot: number; record: number; convert: number };
+  /** Time and disk of each step. */
+  steps: Step[];
+  /** What the function answered to the first call, at most 1000 bytes as text. */
+  firstReply: string;
 }
 
 /** Everything that a capture has built, and what it knows. */
@@ -87,21 +98,24 @@ interface Guest {
  */
 export async function capture(options: CaptureOptions, progress: ProgressSink): Promise<CaptureResult> {
   const plan = planOf(options);
-  const spec = findFunction(plan.function);
+  if ((options.function === undefined) === (options.image === undefined))
+    throw new InputError("capture: needs either a function or an image");
+  const spec = options.image === undefined ? findFunction(options.function ?? "") : imageSpec(options.image);
   const { signal } = options;
   const cache = new Cache(resolve(options.workDir ?? defaultWorkDir()));
   const output = resolve(plan.output);
   mkdirSync(dirname(output), { recursive: true });
   await ensureHostPackages(progress, GUEST_PACKAGES, signal);
 
+  const steps = new Steps(progress, cache.folder);
   const started = Date.now();
-  let guest = await prepare(spec, plan, cache, progress, signal);
+  let guest = await prepare(spec, plan, cache, progress, steps, signal);
   const booted = Date.now();
   const scratch = cache.temporary("record");
   mkdirSync(scratch);
   const raw = join(scratch, "recording.raw");
   try {
-    progress.step("Recording");
+    await steps.begin("Recording");
     const recording = { plugin: guest.recorder.plugin, raw, task: guest.facts.task };
     const timeout = 300 + callsOf(plan).recorded * 10;
     const console = join(cache.folder, `console-record-${spec.name}.log`);
@@ -115,19 +129,21 @@ export async function capture(options: CaptureOptions, progress: ProgressSink): 
       // Seen once in many: the emulated timers of a saved state go astray. Another state does not have it.
       progress.log(`${error.message}; once more from a new boot`);
       rmSync(guest.snapshot, { recursive: true });
-      guest = await prepare(spec, plan, cache, progress, signal);
+      guest = await prepare(spec, plan, cache, progress, steps, signal);
       rmSync(console, { force: true });
       await go();
     }
     const recorded = Date.now();
-    progress.step("Writing the trace");
+    await steps.begin("Writing the trace");
     const result = convert(guest, plan, raw, output, progress);
+    await steps.end();
     const seconds = {
       boot: (booted - started) / 1000,
       record: (recorded - booted) / 1000,
       convert: (Date.now() - recorded) / 1000,
     };
-    return { ...result, seconds, ...(plan.keep ? { raw } : {}) };
+    const { firstReply } = guest.facts;
+    return { ...result, seconds, steps: steps.done, firstReply, ...(plan.keep ? { raw } : {}) };
   } finally {
     if (!plan.keep) rmSync(scratch, { recursive: true, force: true });
   }
@@ -139,28 +155,42 @@ async function prepare(
   plan: Plan,
   cache: Cache,
   progress: ProgressSink,
+  steps: Steps,
   signal?: AbortSignal,
 ): Promise<Guest> {
   // First of all, so that a mistake in a function.json costs no time.
   const drawn = drawInputs(spec, plan.inputs, plan.seed, plan.warm + plan.invocations);
   const lines = callLines(spec, protosOf(spec), drawn);
-  progress.step("Building the recorder");
+  await steps.begin("Building the recorder");
   const recorder = await buildRecorder(cache, signal);
-  progress.step("Building the guest");
+  await steps.begin("Building the guest");
   const base = await buildBase(guestPackages(spec), plan.runtime, cache, signal);
   const kernel = await buildKernel(base, cache, signal);
-  progress.step(`Building ${spec.name}`);
+  await steps.begin(`Building ${spec.name}`);
   const client = await buildClient(cache, signal);
-  const app = await buildFunction(spec, cache, signal);
+  const image =
+    spec.image === undefined
+      ? undefined
+      : await flattenImage(resolve(spec.folder, spec.image), cache, progress, signal);
+  const app = image === undefined ? await buildFunction(spec, cache, signal) : undefined;
   const calls = callsOf(plan);
   const settings = {
     RUNTIME: plan.runtime,
     BEFORE: String(calls.before),
     SETTLE: String(calls.settle),
     RECORDED: String(calls.recorded),
+    PORT: String(spec.port),
+    LOWER: image === undefined ? "/muswarm/rootfs:/" : "/muswarm/rootfs",
   };
   const companions = await buildCompanions(spec, cache, signal);
-  const parts = { spec, app, client, companions, calls: lines, settings };
+  const own = {
+    args: spec.command,
+    env: Object.entries(spec.env).map(([name, value]) => `${name}=${value}`),
+  };
+  const process =
+    image === undefined ? processOfFunction(spec) : processOf(image.config, image.accounts, own);
+  const rootfs = image?.rootfs;
+  const parts = { spec, process, app, rootfs, client, companions, calls: lines, settings };
   const disk = await buildFunctionImage(parts, cache, signal);
   const disks = {
     kernel,
@@ -168,7 +198,7 @@ async function prepare(
     functionImage: join(disk, "function.img"),
   };
 
-  progress.step("Booting the guest and warming the function up");
+  await steps.begin("Booting the guest and warming the function up");
   const inputs = {
     base: basename(base.folder),
     kernel: basename(kernel.folder),
@@ -184,7 +214,11 @@ async function prepare(
     await readFacts(folder, join(folder, "facts"), signal);
   });
   const facts = loadFacts(join(snapshot, "facts"));
-  const versions = { ...(await goVersions(cache, signal)), ...npmVersions(app) };
+  const versions = {
+    ...(await goVersions(cache, signal)),
+    ...(app === undefined ? {} : npmVersions(app)),
+    ...(image === undefined ? {} : { image: `${image.reference} sha256:${image.digest}`.trim() }),
+  };
   return { spec, base, kernel, recorder, tree: join(disk, "tree"), disks, snapshot, facts, versions };
 }
 
@@ -195,7 +229,7 @@ function convert(
   raw: string,
   output: string,
   progress: ProgressSink,
-): Omit<CaptureResult, "seconds"> {
+): Omit<CaptureResult, "seconds" | "steps" | "firstReply"> {
   const { facts, spec } = guest;
   const expected = plan.recordedWarm + plan.invocations;
   const found = prescan(raw);
@@ -217,9 +251,11 @@ function convert(
     const report = converter.finish();
     const names = new SymbolCollector();
     names.addKernel(facts.kernelSymbols);
-    const rootfs = overlay(join(guest.tree, "rootfs"), join(guest.base.folder, "root"));
+    const lower = spec.image === undefined ? [join(guest.base.folder, "root")] : [];
+    const rootfs = overlay(join(guest.tree, "rootfs"), ...lower);
+    const guestFiles = overlay(join(guest.base.folder, "root"));
     const own = (path: string) =>
-      path.startsWith("/muswarm/") ? join(guest.tree, path.slice("/muswarm/".length)) : rootfs(path);
+      path.startsWith("/muswarm/") ? join(guest.tree, path.slice("/muswarm/".length)) : guestFiles(path);
     for (const [asid, tgid] of converter.processes) {
       names.addProcess(
         asid,

@@ -1,10 +1,14 @@
 import { InputError, suggestion } from "../errors.js";
 import { INPUTS, type Inputs } from "./calls.js";
+import { type ImageOptions, imageWords } from "./image-spec.js";
+import { shellWord } from "./words.js";
 
 /** What to capture, and how. */
 export interface CaptureOptions {
-  /** Name of a function under capture/functions, or the path of a folder with a function.json. */
-  function: string;
+  /** Name of a function under capture/functions, or the path of a folder with a function.json; not with `image`. */
+  function?: string;
+  /** Instead, a container image and how to call it. */
+  image?: ImageOptions;
   /** Trace file to write. */
   output: string;
   /** Calls before the measured ones, in all. Default 20. */
@@ -31,7 +35,8 @@ export const RUNTIMES = ["runc", "crun"] as const;
 
 /** Options with every default filled in. */
 export interface Plan {
-  function: string;
+  /** The words of the command that name what is captured. */
+  subject: string[];
   output: string;
   warm: number;
   recordedWarm: number;
@@ -47,7 +52,7 @@ const MAX_CALLS = 1_000_000;
 export function planOf(options: CaptureOptions): Plan {
   const warm = count(options.warm ?? 20, "warm", 0);
   const plan = {
-    function: options.function,
+    subject: options.image === undefined ? [options.function ?? ""] : imageWords(options.image),
     output: options.output,
     warm,
     recordedWarm: count(options.recordedWarm ?? Math.min(5, warm), "recorded-warm", 0),
@@ -96,8 +101,16 @@ export function commandOf(plan: Plan): string {
   const runtime = plan.runtime === "runc" ? "" : ` --runtime ${plan.runtime}`;
   const seed = plan.inputs === "random" ? ` --seed ${plan.seed}` : "";
   const inputs = plan.inputs === "unique" ? "" : ` --inputs ${plan.inputs}${seed}`;
+  const [subject, rest] = splitAtDashes(plan.subject);
   return (
-    `muswarm capture ${plan.function} -o ${plan.output} --warm ${plan.warm} --recorded-warm ${plan.recordedWarm} ` +
-    `--invocations ${plan.invocations}${runtime}${inputs}`
+    `muswarm capture ${subject} -o ${plan.output} --warm ${plan.warm} --recorded-warm ${plan.recordedWarm} ` +
+    `--invocations ${plan.invocations}${runtime}${inputs}${rest}`
   );
+}
+
+/** The options before the container's own arguments, and these. */
+function splitAtDashes(words: readonly string[]): [string, string] {
+  const at = words.indexOf("--");
+  const text = (some: readonly string[]) => some.map(shellWord).join(" ");
+  return at < 0 ? [text(words), ""] : [text(words.slice(0, at)), ` ${text(words.slice(at))}`];
 }

@@ -88,6 +88,21 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: {
       list: { kind: "flag", describe: "List the functions that can be captured" },
       user: { kind: "flag", describe: "Capture a program instead: --user -o FILE -- ./program args" },
+      image: {
+        kind: "text",
+        describe:
+          "Capture a container image: OCI bundle, OCI image layout (folder or tar) or docker save tar",
+      },
+      port: { kind: "integer", min: 1, describe: "Where the server in the image listens" },
+      grpc: { kind: "text", describe: "What to call: package.Service/Method" },
+      http: { kind: "text", describe: 'What to call over HTTP/1.1 instead: /path or "METHOD /path"' },
+      request: {
+        kind: "text",
+        describe: "File with the request: the encoded message (with --proto as JSON), over HTTP the body",
+      },
+      proto: { kind: "text", describe: ".proto file of the service, to give the request as JSON" },
+      header: { kind: "text", repeat: true, describe: '"Name: value" of an HTTP request' },
+      env: { kind: "text", repeat: true, describe: "NAME=value for the container of an image" },
       output: { kind: "text", short: "o", describe: "Trace file to write" },
       warm: { kind: "integer", describe: "Invocations before recording begins" },
       "recorded-warm": {
@@ -107,6 +122,10 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       ["muswarm capture --list", ""],
       ["muswarm capture fibonacci-go -o fib.trace --invocations 5", "a new trace"],
+      [
+        "muswarm capture --image app.tar --port 8080 --http /run --request body.json -o app.trace",
+        "an image",
+      ],
       ["muswarm capture --user -o sort.trace -- /usr/bin/sort names.txt", "a program, its user code only"],
     ],
     load: async () => (await import("./capture.js")).captureCommand,

@@ -2,7 +2,7 @@
 // the recorded ones, each between a begin and an end marker.
 //
 // It knows no service: the calls come as lines of a file, one for each call, with method, encoded request
-// and expected reply.
+// and expected reply. The method HTTP sends the request as it is, head and body.
 //
 // It talks to the guest's init in lines: it says "warm" when it has done the first part and waits for
 // a line, and says "done" at the end, or "error: ..." and stops.
@@ -15,6 +15,9 @@ import (
 	"encoding/base64"
 	"flag"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -23,6 +26,8 @@ import (
 
 	"google.golang.org/grpc"
 )
+
+const patience = 3 * time.Minute
 
 func markArm()
 func markBegin()
@@ -44,6 +49,8 @@ func (plain) Unmarshal(b []byte, v interface{}) error { *v.(*[]byte) = b; return
 type call struct {
 	method  string
 	request []byte
+	// Over HTTP: its method.
+	verb string
 	// "-": any, "*": any that is not empty, "=": this one.
 	kind   byte
 	expect []byte
@@ -68,6 +75,91 @@ func decode(text string) []byte {
 	return data
 }
 
+// caller calls the function and leaves the reply in the call.
+type caller interface {
+	// connect returns when the function listens; it may be called again to make a new connection.
+	connect() error
+	call(c *call) error
+}
+
+type overGRPC struct {
+	address    string
+	connection *grpc.ClientConn
+}
+
+func (g *overGRPC) connect() error {
+	if g.connection != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var err error
+	g.connection, err = grpc.DialContext(ctx, g.address, grpc.WithInsecure(), grpc.WithBlock())
+	return err
+}
+
+func (g *overGRPC) call(c *call) error {
+	return g.connection.Invoke(context.Background(), c.method, &c.request, &c.reply, grpc.ForceCodec(plain{}))
+}
+
+// overHTTP keeps one connection of HTTP/1.1 as long as the function does.
+type overHTTP struct {
+	address    string
+	connection net.Conn
+	replies    *bufio.Reader
+}
+
+func (h *overHTTP) connect() error {
+	h.hangUp()
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if err = h.dial(); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (h *overHTTP) dial() error {
+	connection, err := net.DialTimeout("tcp", h.address, patience)
+	if err != nil {
+		return err
+	}
+	h.connection, h.replies = connection, bufio.NewReader(connection)
+	return nil
+}
+
+func (h *overHTTP) hangUp() {
+	if h.connection != nil {
+		h.connection.Close()
+		h.connection = nil
+	}
+}
+
+func (h *overHTTP) call(c *call) error {
+	if h.connection == nil {
+		if err := h.dial(); err != nil {
+			return err
+		}
+	}
+	if _, err := h.connection.Write(c.request); err != nil {
+		return err
+	}
+	response, err := http.ReadResponse(h.replies, &http.Request{Method: c.verb})
+	if err != nil {
+		return err
+	}
+	c.reply, err = io.ReadAll(response.Body)
+	response.Body.Close()
+	if err == nil && response.StatusCode/100 != 2 {
+		err = fmt.Errorf("status %s: %.200q", response.Status, c.reply)
+	}
+	if response.Close || err != nil {
+		h.hangUp()
+	}
+	return err
+}
+
 // read makes the calls of a file; equal lines share their bytes.
 func read(name string) []call {
 	text, err := os.ReadFile(name)
@@ -84,6 +176,9 @@ func read(name string) []call {
 				fail("not a call: %q", line)
 			}
 			made = call{method: words[0], request: decode(words[1]), kind: words[2][0]}
+			if made.method == "HTTP" {
+				made.verb = strings.SplitN(string(made.request), " ", 2)[0]
+			}
 			if made.kind == '=' {
 				made.expect = decode(words[2])
 			}
@@ -94,31 +189,42 @@ func read(name string) []call {
 	return calls
 }
 
+func keep(file string, reply []byte) {
+	if err := os.WriteFile(file, reply, 0o644); err != nil {
+		fail("%v", err)
+	}
+}
+
 func main() {
 	address := flag.String("address", "10.0.0.2:50051", "where the function listens")
 	file := flag.String("calls", "calls", "file of calls")
 	before := flag.Int("before", 10, "calls before the pause")
 	settle := flag.Int("settle", 5, "calls after the pause that are not recorded")
 	recorded := flag.Int("recorded", 15, "recorded calls")
+	firstReply := flag.String("first-reply", "", "file for the first reply")
 	flag.Parse()
-
-	connectContext, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	connection, err := grpc.DialContext(connectContext, *address, grpc.WithInsecure(), grpc.WithBlock())
-	if err != nil {
-		fail("the function does not listen on %s: %v", *address, err)
-	}
 
 	calls := read(*file)
 	if want := *before + *settle + *recorded; len(calls) != want {
 		fail("%d calls in %s, not %d", len(calls), *file, want)
 	}
+	var function caller = &overGRPC{address: *address}
+	if calls[0].method == "HTTP" {
+		function = &overHTTP{address: *address}
+	}
+	connect := func() {
+		if err := function.connect(); err != nil {
+			fail("the function does not listen on %s (127.0.0.1 alone would not do): %v", *address, err)
+		}
+	}
+	connect()
+
 	next := 0
 	var last *call
 	invoke := func() {
 		last = &calls[next]
 		next++
-		if err := connection.Invoke(context.Background(), last.method, &last.request, &last.reply, grpc.ForceCodec(plain{})); err != nil {
+		if err := function.call(last); err != nil {
 			fail("call %d of %s failed: %v", next, last.method, err)
 		}
 	}
@@ -131,6 +237,9 @@ func main() {
 	for i := 0; i < *before; i++ {
 		invoke()
 		check()
+		if i == 0 {
+			keep(*firstReply, last.reply)
+		}
 	}
 	// The client's own garbage collection would be no part of the function's trace.
 	runtime.GC()
@@ -139,6 +248,8 @@ func main() {
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
 		fail("told nothing after the pause: %v", err)
 	}
+	// Some functions hang up after a pause like this.
+	connect()
 	started := time.Now()
 	for i := 0; i < *settle; i++ {
 		invoke()
