@@ -161,6 +161,11 @@ async function prepare(
   // First of all, so that a mistake in a function.json costs no time.
   const drawn = drawInputs(spec, plan.inputs, plan.seed, plan.warm + plan.invocations);
   const lines = callLines(spec, protosOf(spec), drawn);
+  if (spec.image !== undefined) await steps.begin("Reading the image");
+  const image =
+    spec.image === undefined
+      ? undefined
+      : await flattenImage(resolve(spec.folder, spec.image), cache, progress, signal);
   await steps.begin("Building the recorder");
   const recorder = await buildRecorder(cache, signal);
   await steps.begin("Building the guest");
@@ -168,10 +173,6 @@ async function prepare(
   const kernel = await buildKernel(base, cache, signal);
   await steps.begin(`Building ${spec.name}`);
   const client = await buildClient(cache, signal);
-  const image =
-    spec.image === undefined
-      ? undefined
-      : await flattenImage(resolve(spec.folder, spec.image), cache, progress, signal);
   const app = image === undefined ? await buildFunction(spec, cache, signal) : undefined;
   const calls = callsOf(plan);
   const settings = {

@@ -80,7 +80,11 @@ export async function readArchive(
   const parser = extract();
   const source = uncompressed(file, compression, signal);
   const fed = feed(source, parser, hash);
-  fed.catch((error) => parser.destroy(error));
+  let damage: Error | undefined;
+  fed.catch((error) => {
+    damage = error;
+    parser.destroy(error);
+  });
   let problem: unknown;
   let index = 0;
   try {
@@ -99,8 +103,8 @@ export async function readArchive(
   } catch (error) {
     source.destroy();
     if (problem instanceof InputError) throw new InputError(`${what}: ${problem.message}`);
-    if (problem !== undefined || signal?.aborted) throw problem ?? error;
-    throw new InputError(`${what} is damaged: ${(error as Error).message}`);
+    if (signal?.aborted || (problem !== undefined && damage === undefined)) throw problem ?? error;
+    throw new InputError(`${what} is damaged: ${(damage ?? (error as Error)).message}`);
   }
   return hash.digest("hex");
 }

@@ -126,7 +126,9 @@ export class LayerTree {
       }
       if (here.type !== "directory") return undefined;
       let next = here.children.get(part);
-      if (next === undefined && make !== undefined) {
+      // A lower layer's file gives way to a folder.
+      const isInTheWay = next !== undefined && next.type !== "directory" && next.type !== "symlink";
+      if (make !== undefined && (next === undefined || (isInTheWay && next.layer < make))) {
         next = directory(make);
         here.children.set(part, next);
       }
