@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { InputError } from "../errors.js";
+import { PhaseKind } from "../loader/contract.js";
 import { createTraceWriter, type TraceHeaderInput } from "../loader/index.js";
 import {
   buildClient,
@@ -16,7 +17,7 @@ import { Cache, defaultWorkDir } from "./cache.js";
 import { callLines, drawInputs } from "./calls.js";
 import { checkReport, checkTrace } from "./checks.js";
 import { Converter, type ConvertReport } from "./convert.js";
-import { containerOf, containersOf, type Facts, loadFacts } from "./facts.js";
+import { containerOf, containersOf, type Facts, loadFacts, loadProcessFacts } from "./facts.js";
 import { type FunctionSpec, findFunction } from "./functions.js";
 import {
   CaptureError,
@@ -25,9 +26,10 @@ import {
   type ProgressSink,
   packageVersion,
 } from "./host.js";
-import { flattenImage, processOf } from "./image/index.js";
+import { type ContainerProcess, type FlatImage, flattenImage, processOf } from "./image/index.js";
 import { imageSpec } from "./image-spec.js";
 import { type Base, buildBase, buildFunctionImage, buildKernel, type Kernel, versionOf } from "./images.js";
+import { jitNames, withJitNames } from "./jit.js";
 import { kernelEntries } from "./kernel-entries.js";
 import {
   boot,
@@ -39,10 +41,12 @@ import {
   MEMORY_MIB,
   machineSummary,
   NS_PER_INSTRUCTION,
+  type Recording,
   readFacts,
   record,
 } from "./machine.js";
 import { type CaptureOptions, callsOf, commandOf, type Plan, planOf } from "./options.js";
+import { ownFiles, PhaseFinder, phasePlan, readsNames } from "./phases.js";
 import { prescan } from "./prescan.js";
 import { readRaw } from "./raw.js";
 import { buildRecorder, type Recorder } from "./recorder.js";
@@ -87,6 +91,8 @@ interface Guest {
   /** Folder of the saved state. */
   snapshot: string;
   facts: Facts;
+  /** Files whose use tells that the runtime turns to the function's own code. */
+  ownFiles: string[];
   /** What function and client were built with. */
   versions: Record<string, string>;
 }
@@ -116,12 +122,17 @@ export async function capture(options: CaptureOptions, progress: ProgressSink): 
   const raw = join(scratch, "recording.raw");
   try {
     await steps.begin("Recording");
-    const recording = { plugin: guest.recorder.plugin, raw, task: guest.facts.task };
-    const timeout = 300 + callsOf(plan).recorded * 10;
+    const after = plan.startup || plan.jitNames ? join(scratch, "after") : undefined;
+    const recordingOf = ({ recorder, facts, ownFiles: paths }: Guest): Recording => {
+      const range = paths.length > 0 ? readsNames(facts.kernelSymbols) : undefined;
+      const names = range === undefined ? {} : { names: { paths, ...range } };
+      return { plugin: recorder.plugin, raw, task: facts.task, after, ...names };
+    };
+    const timeout = 300 + callsOf(plan).recorded * 10 + (plan.startup ? 600 : 0);
     const console = join(cache.folder, `console-record-${spec.name}.log`);
     rmSync(console, { force: true });
     const go = () =>
-      record(guest.disks, guest.snapshot, scratch, console, recording, timeout, progress, signal);
+      record(guest.disks, guest.snapshot, scratch, console, recordingOf(guest), timeout, progress, signal);
     try {
       await go();
     } catch (error) {
@@ -135,7 +146,9 @@ export async function capture(options: CaptureOptions, progress: ProgressSink): 
     }
     const recorded = Date.now();
     await steps.begin("Writing the trace");
-    const result = convert(guest, plan, raw, output, progress);
+    const perfBefore = guest.facts.perfMaps;
+    if (after !== undefined) guest.facts = { ...guest.facts, ...loadProcessFacts(after) };
+    const result = convert(guest, perfBefore, plan, raw, output, progress);
     await steps.end();
     const seconds = {
       boot: (booted - started) / 1000,
@@ -181,18 +194,16 @@ async function prepare(
     SETTLE: String(calls.settle),
     RECORDED: String(calls.recorded),
     PORT: String(spec.port),
+    STARTUP: plan.startup ? "1" : "",
+    AFTER: plan.startup || plan.jitNames ? "1" : "",
     LOWER: image === undefined ? "/muswarm/rootfs:/" : "/muswarm/rootfs",
   };
   const companions = await buildCompanions(spec, cache, signal);
-  const own = {
-    args: spec.command,
-    env: Object.entries(spec.env).map(([name, value]) => `${name}=${value}`),
-  };
-  const process =
-    image === undefined ? processOfFunction(spec) : processOf(image.config, image.accounts, own);
+  const process = processOfSpec(plan.jitNames ? withJitNames(spec) : spec, image);
   const rootfs = image?.rootfs;
   const parts = { spec, process, app, rootfs, client, companions, calls: lines, settings };
   const disk = await buildFunctionImage(parts, cache, signal);
+  const tree = join(disk, "tree");
   const disks = {
     kernel,
     baseImage: join(base.folder, "base.img"),
@@ -212,7 +223,7 @@ async function prepare(
     rmSync(console, { force: true });
     await boot(disks, folder, console, 300 + plan.warm, progress, signal);
     mkdirSync(join(folder, "facts"));
-    await readFacts(folder, join(folder, "facts"), signal);
+    await readFacts(folder, join(folder, "facts"), "kallsyms", signal);
   });
   const facts = loadFacts(join(snapshot, "facts"));
   const versions = {
@@ -220,18 +231,24 @@ async function prepare(
     ...(app === undefined ? {} : npmVersions(app)),
     ...(image === undefined ? {} : { image: `${image.reference} sha256:${image.digest}`.trim() }),
   };
-  return { spec, base, kernel, recorder, tree: join(disk, "tree"), disks, snapshot, facts, versions };
+  const paths = plan.startup ? ownFiles(process.args, process.cwd, filesOf(spec, tree, base).container) : [];
+  return { spec, base, kernel, recorder, tree, disks, snapshot, facts, ownFiles: paths, versions };
 }
 
 /** Turns the recording into the trace and checks it. */
 function convert(
   guest: Guest,
+  perfBefore: ReadonlyMap<number, string>,
   plan: Plan,
   raw: string,
   output: string,
   progress: ProgressSink,
 ): Omit<CaptureResult, "seconds" | "steps" | "firstReply"> {
   const { facts, spec } = guest;
+  const files = filesOf(spec, guest.tree, guest.base);
+  const phases = plan.startup
+    ? new PhaseFinder(phasePlan(facts, facts.kernelSymbols, guest.ownFiles.length > 0, files.container))
+    : undefined;
   const expected = plan.recordedWarm + plan.invocations;
   const found = prescan(raw);
   if (found.finished !== expected) {
@@ -245,6 +262,7 @@ function convert(
       memoryMiB: MEMORY_MIB,
       pages: found.pages,
       entries: kernelEntries(facts.kernelSymbols),
+      phases,
       containerOf: (tgid) => containerOf(facts, tgid),
     });
     const bytes = statSync(raw).size;
@@ -252,20 +270,20 @@ function convert(
     const report = converter.finish();
     const names = new SymbolCollector();
     names.addKernel(facts.kernelSymbols);
-    const lower = spec.image === undefined ? [join(guest.base.folder, "root")] : [];
-    const rootfs = overlay(join(guest.tree, "rootfs"), ...lower);
-    const guestFiles = overlay(join(guest.base.folder, "root"));
-    const own = (path: string) =>
-      path.startsWith("/muswarm/") ? join(guest.tree, path.slice("/muswarm/".length)) : guestFiles(path);
-    for (const [asid, tgid] of converter.processes) {
-      names.addProcess(
-        asid,
-        facts.mappings.get(tgid) ?? [],
-        facts.functionPids.includes(tgid) ? rootfs : own,
-      );
+    // A process that has got another program has only the last one's names.
+    const last = new Map([...converter.processes].map(([asid, tgid]) => [tgid, asid]));
+    for (const [tgid, asid] of last) {
+      const isFunction = facts.functionPids.includes(tgid);
+      const mappings = facts.mappings.get(tgid) ?? [];
+      names.addProcess(asid, mappings, isFunction ? files.container : files.guest);
+      const perf = facts.perfMaps.get(tgid);
+      if (perf !== undefined) names.addJit(asid, jitNames(perf, perfBefore.get(tgid) ?? ""), mappings);
     }
     sink.symbols(names.objects, names.collect(converter.executed()));
     const warnings = checkReport(report);
+    const missing = Object.entries(PhaseKind).filter(([, kind]) => phases?.found[kind] === false);
+    if (missing.length > 0)
+      warnings.push(`phases without a beginning: ${missing.map(([name]) => name).join(", ")}`);
     sink.close();
     const invocations = checkTrace(output, report, expected);
     for (const warning of warnings) progress.log(`warning: ${spec.name}: ${warning}`);
@@ -274,6 +292,24 @@ function convert(
     sink.abort();
     throw error;
   }
+}
+
+/** How the container's process is started. */
+function processOfSpec(spec: FunctionSpec, image: FlatImage | undefined): ContainerProcess {
+  if (image === undefined) return processOfFunction(spec);
+  const env = Object.entries(spec.env).map(([name, value]) => `${name}=${value}`);
+  return processOf(image.config, image.accounts, { args: spec.command, env });
+}
+
+/** Where this machine has the files of the container and of the guest around it. */
+function filesOf(spec: FunctionSpec, tree: string, base: Base) {
+  const root = join(base.folder, "root");
+  const guest = overlay(root);
+  return {
+    container: overlay(join(tree, "rootfs"), ...(spec.image === undefined ? [root] : [])),
+    guest: (path: string) =>
+      path.startsWith("/muswarm/") ? join(tree, path.slice("/muswarm/".length)) : guest(path),
+  };
 }
 
 function headerOf(guest: Guest, plan: Plan, tasks: Record<string, string>): TraceHeaderInput {

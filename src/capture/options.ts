@@ -19,6 +19,10 @@ export interface CaptureOptions {
   invocations?: number;
   /** OCI runtime of the guest. Default "runc". */
   runtime?: string;
+  /** Record the start of the container, too: from before it is created. All warm-up calls are recorded then. */
+  startup?: boolean;
+  /** Have the runtime write down the names of code that it makes while it runs (Node.js, .NET). */
+  jitNames?: boolean;
   /** How the inputs of the calls are chosen: "unique" (the default: always the same), "linear" or "random". */
   inputs?: string;
   /** Of random inputs. Default 1. */
@@ -42,6 +46,8 @@ export interface Plan {
   recordedWarm: number;
   invocations: number;
   runtime: string;
+  startup: boolean;
+  jitNames: boolean;
   inputs: Inputs;
   seed: number;
   keep: boolean;
@@ -50,14 +56,18 @@ export interface Plan {
 const MAX_CALLS = 1_000_000;
 
 export function planOf(options: CaptureOptions): Plan {
-  const warm = count(options.warm ?? 20, "warm", 0);
+  const startup = options.startup ?? false;
+  const usual = startup ? (options.recordedWarm ?? 5) : 20;
+  const warm = count(options.warm ?? usual, "warm", 0);
   const plan = {
     subject: options.image === undefined ? [options.function ?? ""] : imageWords(options.image),
     output: options.output,
     warm,
-    recordedWarm: count(options.recordedWarm ?? Math.min(5, warm), "recorded-warm", 0),
+    recordedWarm: count(options.recordedWarm ?? (startup ? warm : Math.min(5, warm)), "recorded-warm", 0),
     invocations: count(options.invocations ?? 10, "invocations", 1),
     runtime: options.runtime ?? "runc",
+    startup,
+    jitNames: options.jitNames ?? false,
     inputs: inputsOf(options.inputs ?? "unique"),
     seed: options.seed ?? 1,
     keep: options.keep ?? false,
@@ -65,6 +75,11 @@ export function planOf(options: CaptureOptions): Plan {
   if (plan.recordedWarm > plan.warm) {
     throw new InputError(
       `recorded-warm: ${plan.recordedWarm} of the ${plan.warm} warm-up calls cannot be recorded; give warm ${plan.recordedWarm} or more`,
+    );
+  }
+  if (startup && plan.recordedWarm !== plan.warm) {
+    throw new InputError(
+      `recorded-warm: with startup all ${plan.warm} warm-up calls are recorded; leave recorded-warm out`,
     );
   }
   if (!(RUNTIMES as readonly string[]).includes(plan.runtime)) {
@@ -101,10 +116,11 @@ export function commandOf(plan: Plan): string {
   const runtime = plan.runtime === "runc" ? "" : ` --runtime ${plan.runtime}`;
   const seed = plan.inputs === "random" ? ` --seed ${plan.seed}` : "";
   const inputs = plan.inputs === "unique" ? "" : ` --inputs ${plan.inputs}${seed}`;
+  const flags = `${plan.startup ? " --startup" : ""}${plan.jitNames ? " --jit-names" : ""}`;
   const [subject, rest] = splitAtDashes(plan.subject);
   return (
     `muswarm capture ${subject} -o ${plan.output} --warm ${plan.warm} --recorded-warm ${plan.recordedWarm} ` +
-    `--invocations ${plan.invocations}${runtime}${inputs}${rest}`
+    `--invocations ${plan.invocations}${runtime}${inputs}${flags}${rest}`
   );
 }
 

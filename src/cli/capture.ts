@@ -16,7 +16,16 @@ import { type Io, writeJson } from "./io.js";
 import { StatusLine } from "./progress.js";
 
 /** Options that a capture of a program has no use for. */
-const OF_FUNCTIONS = ["warm", "recorded-warm", "invocations", "runtime", "inputs", "seed"];
+const OF_FUNCTIONS = [
+  "warm",
+  "recorded-warm",
+  "invocations",
+  "runtime",
+  "inputs",
+  "seed",
+  "startup",
+  "jit-names",
+];
 /** Options that only a capture of an image has a use for. */
 const OF_IMAGES = ["port", "grpc", "http", "request", "proto", "header", "env"];
 
@@ -87,6 +96,8 @@ function optionsOf(args: Args, io: Io): Omit<CaptureOptions, "function" | "outpu
     recordedWarm: args.integer("recorded-warm"),
     invocations: args.integer("invocations"),
     runtime: args.text("runtime"),
+    startup: args.flag("startup"),
+    jitNames: args.flag("jit-names"),
     inputs: args.text("inputs"),
     seed: args.integer("seed"),
     workDir: args.text("work-dir"),

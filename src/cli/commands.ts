@@ -111,6 +111,14 @@ export const COMMANDS: readonly CommandSpec[] = [
       },
       invocations: { kind: "integer", min: 1, describe: "Recorded invocations that are measured" },
       runtime: { kind: "text", describe: "Container runtime of the guest" },
+      startup: {
+        kind: "flag",
+        describe: "Record the start of the container and its runtime, too, with a mark at each phase",
+      },
+      "jit-names": {
+        kind: "flag",
+        describe: "Have Node.js (or .NET) name the code that it compiles; it works a little more then",
+      },
       inputs: {
         kind: "text",
         describe: "Inputs of the calls: unique (always the same, the default), linear or random",

@@ -19,6 +19,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -33,6 +34,7 @@ func markArm()
 func markBegin()
 func markEnd()
 func markFinish()
+func markStart()
 
 func fail(format string, args ...interface{}) {
 	fmt.Printf("error: "+format+"\n", args...)
@@ -189,6 +191,36 @@ func read(name string) []call {
 	return calls
 }
 
+func run(words []string, log string) {
+	// A file and no pipe: the function keeps it open.
+	file, err := os.Create(log)
+	if err != nil {
+		fail("%v", err)
+	}
+	command := exec.Command(words[0], words[1:]...)
+	command.Stdout, command.Stderr = file, file
+	err = command.Run()
+	file.Close()
+	if err != nil {
+		said, _ := os.ReadFile(log)
+		fail("%s: %v: %s", words[0], err, bytes.TrimSpace(said))
+	}
+}
+
+// awaitListening asks often: the libraries' pauses between attempts grow to seconds.
+func awaitListening(address string) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
+		connection, err := net.DialTimeout("tcp", address, patience)
+		if err == nil {
+			connection.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			fail("the function does not listen on %s (127.0.0.1 alone would not do): %v", address, err)
+		}
+	}
+}
+
 func keep(file string, reply []byte) {
 	if err := os.WriteFile(file, reply, 0o644); err != nil {
 		fail("%v", err)
@@ -202,6 +234,8 @@ func main() {
 	settle := flag.Int("settle", 5, "calls after the pause that are not recorded")
 	recorded := flag.Int("recorded", 15, "recorded calls")
 	firstReply := flag.String("first-reply", "", "file for the first reply")
+	start := flag.String("start", "", "command that starts the function, which is recorded; its words have no spaces")
+	startLog := flag.String("log", "/dev/null", "file for what that command and the function write")
 	flag.Parse()
 
 	calls := read(*file)
@@ -217,7 +251,9 @@ func main() {
 			fail("the function does not listen on %s (127.0.0.1 alone would not do): %v", *address, err)
 		}
 	}
-	connect()
+	if *start == "" {
+		connect()
+	}
 
 	next := 0
 	var last *call
@@ -248,14 +284,22 @@ func main() {
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
 		fail("told nothing after the pause: %v", err)
 	}
+	started := time.Now()
+	if *start != "" {
+		markArm()
+		markStart()
+		run(strings.Fields(*start), *startLog)
+		awaitListening(*address)
+	}
 	// Some functions hang up after a pause like this.
 	connect()
-	started := time.Now()
 	for i := 0; i < *settle; i++ {
 		invoke()
 		check()
 	}
-	markArm()
+	if *start == "" {
+		markArm()
+	}
 	for i := 0; i < *recorded; i++ {
 		markBegin()
 		invoke()
@@ -266,7 +310,10 @@ func main() {
 		last = &calls[i]
 		check()
 	}
-	if took := time.Since(started); took > time.Duration(*settle+*recorded)*time.Second {
+	if *before == 0 {
+		keep(*firstReply, calls[0].reply)
+	}
+	if took := time.Since(started); *start == "" && took > time.Duration(*settle+*recorded)*time.Second {
 		fail("the guest's clock jumped: %d calls took %v", *settle+*recorded, took)
 	}
 	fmt.Println("done")
