@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Where Linux maps all physical memory (without KASLR). */
+#define DIRECT_MAP 0xffff888000000000ull
+
 /* Guest memory is one memfd mapping (see src/capture/machine.ts), below the 32-bit device hole. */
 static uintptr_t ram;
 static uint64_t ram_bytes;
@@ -37,8 +40,21 @@ bool guest_task(uint64_t physical, const struct task_layout *layout, struct task
     if (physical >= ram_bytes || ram_bytes - physical < 16384) return false;
     const char *base = (const char *)(ram + physical);
     memcpy(&task->mm, base + layout->mm, sizeof task->mm);
+    uint64_t mm = task->mm - DIRECT_MAP;
+    if (task->mm != 0 && layout->context != 0 && mm < ram_bytes - 4096)
+        memcpy(&task->mm, (const char *)(ram + mm + layout->context), sizeof task->mm);
     memcpy(&task->pid, base + layout->pid, sizeof task->pid);
     memcpy(&task->tgid, base + layout->tgid, sizeof task->tgid);
     memcpy(task->comm, base + layout->comm, sizeof task->comm);
     return true;
+}
+
+bool guest_text_is(uint64_t physical, const char *text)
+{
+    size_t size = strlen(text) + 1, room = 4096 - physical % 4096;
+    if (ram == 0) find_ram();
+    if (physical >= ram_bytes) return false;
+    /* Where the next page is nobody knows here: what is on this one has to do, if it is not too little. */
+    if (room < size && room < 8) return false;
+    return memcmp((const char *)(ram + physical), text, size < room ? size : room) == 0;
 }

@@ -24,7 +24,7 @@ EXPORT int qemu_plugin_version = 1;
 /* nopl disp32(%rax); the low byte of the displacement is the operation. */
 static const uint8_t marker_head[3] = {0x0f, 0x1f, 0x80};
 static const uint8_t marker_tail[3] = {'s', 'u', 'm'};
-enum { MARK_ARM = 1, MARK_BEGIN = 2, MARK_END = 3, MARK_FINISH = 4 };
+enum { MARK_ARM = 1, MARK_BEGIN = 2, MARK_END = 3, MARK_FINISH = 4, MARK_NAMED = 0x20 };
 
 static struct task_layout layout;
 static const char *output;
@@ -55,10 +55,17 @@ static unsigned record_vcpu;
 static uint32_t running_block[MAX_VCPUS];
 /* The task that each vcpu runs, and the address space: a kernel thread goes on in the one it finds. */
 static struct {
-    uint64_t address;
+    uint64_t address, physical;
     struct task task;
 } running[MAX_VCPUS];
 static uint64_t space[MAX_VCPUS];
+static bool in_kernel[MAX_VCPUS];
+
+/* Names of files whose first use by the guest is said, and where the kernel reads such names. */
+enum { MAX_NAMES = 4 };
+static const char *names[MAX_NAMES];
+static unsigned name_count;
+static uint64_t reads_names_from, reads_names_to;
 
 /* What was last said of each page: direct-mapped, a collision only repeats a MAP record. */
 enum { MAPPINGS = 1 << 16 };
@@ -68,10 +75,30 @@ static struct {
 
 /* ---- while the guest runs ---- */
 
+static void say_task(unsigned vcpu);
+
+/* A task that has got another program (exec) has another address space, and no switch tells of it. */
+static void check_task(unsigned vcpu)
+{
+    struct task task;
+    if (running[vcpu].address == 0 || !guest_task(running[vcpu].physical, &layout, &task)) return;
+    if (task.mm == running[vcpu].task.mm || task.mm == 0) return;
+    space[vcpu] = task.mm;
+    running[vcpu].task = task;
+    if (armed) say_task(vcpu);
+}
+
+#define USER_BLOCK (1ull << 32)
+
 static void on_block(unsigned vcpu, void *data)
 {
     uint32_t block = (uint32_t)(uintptr_t)data;
     if (!system_mode && vcpu != 0) return;
+    if (system_mode) {
+        bool user = ((uintptr_t)data & USER_BLOCK) != 0;
+        if (user && in_kernel[vcpu]) check_task(vcpu);
+        in_kernel[vcpu] = !user;
+    }
     uint64_t done = executed - executed_before;
     executed_before = executed;
     running_block[vcpu] = block;
@@ -144,10 +171,26 @@ static void on_switch(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr,
     if (haddr != NULL && guest_task(qemu_plugin_hwaddr_phys_addr(haddr) - stack_field, &layout, &task)) {
         if (task.mm != 0) space[vcpu] = task.mm;
         running[vcpu].address = vaddr - stack_field;
+        running[vcpu].physical = qemu_plugin_hwaddr_phys_addr(haddr) - stack_field;
         running[vcpu].task = task;
         if (armed) say_task(vcpu);
     }
     on_access(vcpu, info, vaddr, data);
+}
+
+/* The kernel reads a name that the program gave it. */
+static void on_name(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data)
+{
+    struct qemu_plugin_hwaddr *haddr;
+    on_access(vcpu, info, vaddr, data);
+    if (!armed || vaddr >> 47 != 0 || qemu_plugin_mem_is_store(info)) return;
+    haddr = qemu_plugin_get_hwaddr(info, vaddr);
+    if (haddr == NULL) return;
+    for (unsigned i = 0; i < name_count; i++) {
+        if (!guest_text_is(qemu_plugin_hwaddr_phys_addr(haddr), names[i])) continue;
+        raw_control(RAW_MARK, vcpu, MARK_NAMED);
+        return;
+    }
 }
 
 static void finish(void)
@@ -236,7 +279,8 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     uint32_t block = blocks++;
     describe(tb, block, n);
     unlock_records();
-    qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, (void *)(uintptr_t)block);
+    uint64_t user = qemu_plugin_tb_vaddr(tb) >> 47 == 0 ? USER_BLOCK : 0;
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, (void *)(uintptr_t)(user | block));
     for (size_t i = 0; i < n; i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
         const uint8_t *code = qemu_plugin_insn_data(insn);
@@ -246,6 +290,8 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
             memcpy(&stack_field, code + 3, 4);
             access = on_switch;
         }
+        uint64_t place = qemu_plugin_insn_vaddr(insn);
+        if (place >= reads_names_from && place < reads_names_to) access = on_name;
         if (system_mode && is_marker(code, size)) {
             qemu_plugin_register_vcpu_insn_exec_cb(insn, on_marker, QEMU_PLUGIN_CB_NO_REGS,
                                                    (void *)(uintptr_t)code[3]);
@@ -310,6 +356,10 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
         else if (option(argv[i], "pid", &value)) layout.pid = (uint32_t)atoi(value);
         else if (option(argv[i], "tgid", &value)) layout.tgid = (uint32_t)atoi(value);
         else if (option(argv[i], "comm", &value)) layout.comm = (uint32_t)atoi(value);
+        else if (option(argv[i], "context", &value)) layout.context = (uint32_t)atoi(value);
+        else if (option(argv[i], "names-from", &value)) reads_names_from = strtoull(value, NULL, 16);
+        else if (option(argv[i], "names-to", &value)) reads_names_to = strtoull(value, NULL, 16);
+        else if (option(argv[i], "name", &value) && name_count < MAX_NAMES) names[name_count++] = value;
         else {
             fprintf(stderr, "recorder: unknown option %s\n", argv[i]);
             return -1;

@@ -4,7 +4,7 @@ import { type Cache, hashTree } from "./cache.js";
 import { CAPTURE_FOLDER, type FunctionSpec, findFunction } from "./functions.js";
 import { run } from "./host.js";
 import { closure, fetchPackages, unpack } from "./packages.js";
-import { loadProtos, type ProtoFile } from "./proto.js";
+import { loadProtos, type ProtoFile, parseProto } from "./proto.js";
 import { goPackage, pythonModule } from "./stubs.js";
 
 const RUNTIME_PACKAGES: Record<FunctionSpec["runtime"], string[]> = {
@@ -12,6 +12,7 @@ const RUNTIME_PACKAGES: Record<FunctionSpec["runtime"], string[]> = {
   nodejs: ["nodejs"],
   python: ["python3", "python3-grpcio", "python3-protobuf"],
   files: [],
+  image: [],
 };
 
 const GO_PACKAGES = ["golang-go", "golang-google-grpc-dev"];
@@ -55,7 +56,10 @@ export async function buildFunction(spec: FunctionSpec, cache: Cache, signal?: A
 
 /** The services that a function can serve and be asked for. */
 export function protosOf(spec: FunctionSpec): ProtoFile[] {
-  return loadProtos(join(CAPTURE_FOLDER, "proto"), spec.folder);
+  const common = join(CAPTURE_FOLDER, "proto");
+  if (spec.protoFiles === undefined) return loadProtos(common, spec.folder);
+  const own = spec.protoFiles.map((file) => parseProto(readFileSync(file, "utf8"), file));
+  return [...loadProtos(common), ...own];
 }
 
 /** Builds the functions that run beside this one. @returns folders, by the functions' names */

@@ -1,4 +1,5 @@
 import type { FunctionSpec } from "./functions.js";
+import type { ContainerProcess } from "./image/index.js";
 
 /** The capabilities that container engines give by default. */
 const CAPABILITIES = [
@@ -20,8 +21,17 @@ const CAPABILITIES = [
 
 const PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/** The process of a function that is built here: root, in /app. */
+export function processOfFunction(spec: FunctionSpec): ContainerProcess {
+  const own = Object.entries(spec.env).map(([name, value]) => `${name}=${value}`);
+  const env = [PATH, "HOME=/root", ...own];
+  return { args: spec.command, env, cwd: "/app", uid: 0, gid: 0, additionalGids: [] };
+}
+
 /** OCI runtime configuration of the function's container: core 1 only, its own namespaces and network. */
-export function bundleConfig(spec: FunctionSpec): object {
+export function bundleConfig({ args, env, cwd, uid, gid, additionalGids }: ContainerProcess): object {
+  // Only root has capabilities from the start; others can get them by the programs that they run.
+  const held = uid === 0 ? CAPABILITIES : [];
   const tmpfs = (destination: string, ...options: string[]) => ({
     destination,
     type: "tmpfs",
@@ -34,11 +44,11 @@ export function bundleConfig(spec: FunctionSpec): object {
     root: { path: "rootfs", readonly: false },
     process: {
       terminal: false,
-      user: { uid: 0, gid: 0 },
-      cwd: "/app",
-      args: spec.command,
-      env: [PATH, "HOME=/root", ...Object.entries(spec.env).map(([name, value]) => `${name}=${value}`)],
-      capabilities: { bounding: CAPABILITIES, effective: CAPABILITIES, permitted: CAPABILITIES },
+      user: { uid, gid, ...(additionalGids.length > 0 ? { additionalGids } : {}) },
+      cwd,
+      args,
+      env,
+      capabilities: { bounding: CAPABILITIES, effective: held, permitted: held },
       noNewPrivileges: true,
     },
     mounts: [

@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { InputError, suggestion } from "../errors.js";
-import type { FunctionSpec } from "./functions.js";
+import type { Call, FunctionSpec } from "./functions.js";
 import { findMethod, methodNames, type ProtoFile } from "./proto.js";
 import { encode } from "./wire.js";
 
@@ -61,18 +63,79 @@ export function callLines(
 }
 
 function callLine(spec: FunctionSpec, protos: readonly ProtoFile[], call: number, value: number): string {
-  const { method: name, request, expect } = spec.calls[call];
+  const given = spec.calls[call];
   const place = `${spec.name}: calls.${call}`;
+  const isDefault = value === spec.values.default;
+  if (given.http !== undefined) return httpLine(spec, given, value, isDefault);
+  const { method: name = "", request = {}, requestFile, expect } = given;
   const method = findMethod(protos, name);
+  const isRaw = requestFile !== undefined || (spec.runtime === "image" && given.request === undefined);
+  if (method === undefined && isRaw) {
+    // A service that nothing is known of: its messages go as they are.
+    if (!/^[\w.]+\/\w+$/.test(name))
+      throw new InputError(`${place}.method: "${name}" is not package.Service/Method`);
+    const bytes = requestFile === undefined ? "" : readRequest(spec, requestFile).toString("base64");
+    return `/${name} =${bytes} -`;
+  }
   if (method === undefined)
     throw new InputError(`${place}.method: no method "${name}".${suggestion(name, methodNames(protos))}`);
-  const bytes = encode(method.proto, method.request, fill(request, value), `${place}.request`);
+  const bytes =
+    requestFile !== undefined
+      ? readRequest(spec, requestFile)
+      : encode(method.proto, method.request, fill(request, value), `${place}.request`);
   let reply = method.reply.fields.length === 0 ? "-" : "*";
-  if (expect !== undefined && value === spec.values.default) {
+  if (expect !== undefined && isDefault) {
     const expected = encode(method.proto, method.reply, fill(expect, value), `${place}.expect`);
     reply = `=${expected.toString("base64")}`;
   }
   return `${method.path} =${bytes.toString("base64")} ${reply}`;
+}
+
+/** A call over HTTP/1.1: the request is all that is sent, head and body. */
+function httpLine(spec: FunctionSpec, call: Call, value: number, isDefault: boolean): string {
+  const { http = "", request, requestFile, expect } = call;
+  let body: Buffer | undefined;
+  let type = "";
+  if (requestFile !== undefined) body = readRequest(spec, requestFile);
+  else if (typeof request === "string") body = Buffer.from(String(fill(request, value)));
+  else if (request !== undefined) body = Buffer.from(JSON.stringify(fill(request, value)));
+  if (body !== undefined) type = isJson(body) ? "application/json" : "application/octet-stream";
+  const [method, path] = http.includes(" ") ? http.split(" ") : [body === undefined ? "GET" : "POST", http];
+  const headers = new Map([
+    ["host", `10.0.0.2:${spec.port}`],
+    ["user-agent", "muswarm"],
+    ["accept", "*/*"],
+  ]);
+  if (type !== "") headers.set("content-type", type);
+  for (const [name, text] of Object.entries(call.headers ?? {})) headers.set(name.toLowerCase(), text);
+  if (body !== undefined || method !== "GET") headers.set("content-length", String(body?.length ?? 0));
+  const lines = [...headers].map(([name, text]) => `${name}: ${text}\r\n`);
+  const head = `${method} ${fill(path, value)} HTTP/1.1\r\n${lines.join("")}\r\n`;
+  const sent = Buffer.concat([Buffer.from(head), body ?? Buffer.alloc(0)]);
+  const expected = isDefault && expect !== undefined ? fill(expect, value) : undefined;
+  const text = typeof expected === "string" || expected === undefined ? expected : JSON.stringify(expected);
+  const reply = text === undefined ? "-" : `=${Buffer.from(text).toString("base64")}`;
+  return `HTTP =${sent.toString("base64")} ${reply}`;
+}
+
+function isJson(body: Buffer): boolean {
+  try {
+    JSON.parse(body.toString("utf8"));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function readRequest(spec: FunctionSpec, file: string): Buffer {
+  const path = resolve(spec.folder, file);
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new InputError(
+      `${spec.name}: request: cannot read ${path}: ${(error as NodeJS.ErrnoException).code}`,
+    );
+  }
 }
 
 /** Puts a value into the places of a template: see docs/capture.md. */

@@ -2,6 +2,7 @@ import { EventKind, type TraceSink } from "../loader/contract.js";
 import { CoreConverter, type Shared } from "./core-converter.js";
 import type { KernelEntry } from "./kernel-entries.js";
 import { AddressSpaces, APIC_PPN, FirstTouchPages, PageMap } from "./pages.js";
+import type { PhaseFinder } from "./phases.js";
 import { Marker, type RawBlock, type RawHandler, type RawTask } from "./raw.js";
 import { StaticBlock } from "./static-block.js";
 import type { ExecutedRange } from "./symbols.js";
@@ -17,6 +18,8 @@ export interface ConvertOptions {
   pages: ReadonlyMap<number, number>;
   /** The recording is of a program without a kernel: physical pages are given out as they are touched. */
   firstTouch?: boolean;
+  /** The recording begins before the function starts: marks its phases. */
+  phases?: PhaseFinder;
   /** Container id of a process; see EventKind.Switch. */
   containerOf(tgid: number): number;
 }
@@ -68,6 +71,9 @@ export class Converter implements RawHandler {
   /** Core whose last execution the next record's instruction count is of. */
   private last: CoreConverter | undefined;
   private invocation = -1;
+  /** Process of each core. */
+  private readonly running: number[] = [];
+  private readonly phases: PhaseFinder | undefined;
   private ended = false;
 
   constructor(
@@ -75,6 +81,7 @@ export class Converter implements RawHandler {
     private readonly options: ConvertOptions,
   ) {
     this.report = emptyReport(options.cores);
+    this.phases = options.phases;
     const memoryPages = options.memoryMiB * 256;
     this.pages = options.firstTouch
       ? new FirstTouchPages(sink, memoryPages)
@@ -100,7 +107,10 @@ export class Converter implements RawHandler {
   exec(vcpu: number, block: number, doneBefore: number): void {
     this.countLast(doneBefore);
     const core = this.core(vcpu);
-    core.begin(this.staticBlock(block));
+    const next = this.staticBlock(block);
+    if (this.phases !== undefined)
+      this.beginPhase(this.phases.executed(next.raw.address, this.running[vcpu] ?? 0));
+    core.begin(next);
     this.last = core;
   }
 
@@ -119,17 +129,22 @@ export class Converter implements RawHandler {
     let asid = 0;
     if (task.mm !== 0) {
       asid = this.spaces.of(task.mm);
+      // Who shares it for a moment (vfork) is followed by whose it is.
       this.processes.set(asid, task.tgid);
       core.enter(asid);
     }
+    this.running[vcpu] = task.tgid;
     // Each core has an idle task of its own, and all have pid 0.
     const id = task.pid;
     this.tasks.set(id, task.comm);
     core.queue(EventKind.Switch, id, task.pid === 0 ? 0 : this.options.containerOf(task.tgid), asid);
     this.report.switches++;
+    if (task.mm !== 0 && this.phases !== undefined) this.beginPhase(this.phases.switched(task.tgid, asid));
   }
 
   mark(vcpu: number, operation: number): void {
+    if (operation === Marker.Start) this.beginPhase(this.phases?.start() ?? -1);
+    if (operation === Marker.Named) this.beginPhase(this.phases?.named(this.running[vcpu] ?? 0) ?? -1);
     if (operation !== Marker.Begin && operation !== Marker.End) return;
     if (operation === Marker.Begin) this.invocation++;
     const kind = operation === Marker.Begin ? EventKind.WorkBegin : EventKind.WorkEnd;
@@ -176,6 +191,11 @@ export class Converter implements RawHandler {
         if (block.placed[asid] !== undefined) yield { asid, address: block.raw.address };
       }
     }
+  }
+
+  private beginPhase(phase: number): void {
+    if (phase < 0) return;
+    for (const core of this.cores) core.queue(EventKind.Phase, phase, 0, 0);
   }
 
   private countLast(done: number): void {

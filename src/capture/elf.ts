@@ -9,11 +9,14 @@ export interface ElfSymbol {
 
 export interface ElfFile {
   buildId: string;
+  /** Where the program begins. */
+  entry: number;
   symbols: ElfSymbol[];
   /** Loadable parts: file offset, address and bytes. */
   segments: { offset: number; address: number; size: number }[];
 }
 
+const ENTRY_AT = 24;
 const SYMBOL_BYTES = 24; // of ELF64; elfy reads sh_entsize at a wrong offset
 const STT_FUNC = 2;
 const STT_GNU_IFUNC = 10;
@@ -41,7 +44,8 @@ export function readElf(file: Buffer): ElfFile {
   const segments = body.programs
     .filter((p) => p.type === "load")
     .map((p) => ({ offset: p.offset, address: p.vaddr, size: p.filesz }));
-  return { buildId: buildId(file, body.sections), symbols, segments };
+  const entry = Number(file.readBigUInt64LE(ENTRY_AT));
+  return { buildId: buildId(file, body.sections), entry, symbols, segments };
 }
 
 function buildId(file: Buffer, sections: readonly { name: string; off: number; size: number }[]): string {

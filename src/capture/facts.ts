@@ -11,6 +11,24 @@ export interface Mapping {
   path: string;
 }
 
+/** What the guest says of its processes: when the function was warm, and, where asked for, after the recording. */
+export interface ProcessFacts {
+  functionPids: number[];
+  /** The container's first process; 0 where there is none yet. */
+  functionInit: number;
+  clientPids: number[];
+  /** Processes beside the function, by name. */
+  companionPids: Map<string, number>;
+  /** What the function answered to the first call. */
+  firstReply: string;
+  /** By process. */
+  mappings: Map<number, Mapping[]>;
+  /** By process: names of code that it made at run time, as it wrote them down for perf. */
+  perfMaps: Map<number, string>;
+}
+
+const MAX_REPLY_BYTES = 1000;
+
 /** First number of the containers of companions. */
 const FIRST_COMPANION = 3;
 
@@ -29,48 +47,60 @@ export function containersOf(facts: Facts, name: string): Record<string, string>
 }
 
 /** What the guest said of itself when the function was warm. */
-export interface Facts {
+export interface Facts extends ProcessFacts {
   kernelSymbols: KernelSymbol[];
-  functionPids: number[];
-  clientPids: number[];
-  /** Processes beside the function, by name. */
-  companionPids: Map<string, number>;
   uname: string;
   runtimeVersion: string;
   mitigations: string[];
-  /** Offsets in task_struct that the recorder needs. */
+  /** Offsets in task_struct and mm_struct that the recorder needs. */
   task: Record<string, number>;
-  /** By process. */
-  mappings: Map<number, Mapping[]>;
 }
 
 export function loadFacts(folder: string): Facts {
   const text = (name: string) => readFileSync(join(folder, name), "latin1");
-  const pids = (name: string) => text(name).split("\n").filter(Boolean).map(Number);
-  const mappings = new Map<number, Mapping[]>();
-  const maps = join(folder, "maps");
-  for (const file of existsSync(maps) ? readdirSync(maps) : []) {
-    if (/^\d+$/.test(file)) mappings.set(Number(file), parseMaps(readFileSync(join(maps, file), "utf8")));
-  }
+  const btf = readFileSync(join(folder, "btf"));
   return {
+    ...loadProcessFacts(folder),
     kernelSymbols: parseKallsyms(text("kallsyms")),
-    functionPids: pids("function-pids"),
-    clientPids: pids("client-pids"),
-    companionPids: new Map(
-      (existsSync(join(folder, "companions")) ? text("companions") : "")
-        .split("\n")
-        .filter(Boolean)
-        .map((line) => line.split(" "))
-        .map(([name, pid]) => [name, Number(pid)]),
-    ),
     uname: text("uname").trim(),
     runtimeVersion: text("runtime-version").split("\n")[0].trim(),
     mitigations: text("vulnerabilities")
       .split("\n")
       .filter((line) => line.includes("Mitigation") || line.includes("Vulnerable"))
       .map((line) => line.replace("/sys/devices/system/cpu/vulnerabilities/", "").trim()),
-    task: structOffsets(readFileSync(join(folder, "btf")), "task_struct", ["mm", "pid", "tgid", "comm"]),
+    task: {
+      ...structOffsets(btf, "task_struct", ["mm", "pid", "tgid", "comm"]),
+      ...structOffsets(btf, "mm_struct", ["context"]),
+    },
+  };
+}
+
+export function loadProcessFacts(folder: string): ProcessFacts {
+  const lines = (name: string) =>
+    existsSync(join(folder, name))
+      ? readFileSync(join(folder, name), "latin1").split("\n").filter(Boolean)
+      : [];
+  const mappings = new Map<number, Mapping[]>();
+  const perfMaps = new Map<number, string>();
+  const maps = join(folder, "maps");
+  for (const file of existsSync(maps) ? readdirSync(maps) : []) {
+    const pid = Number.parseInt(file, 10);
+    if (/^\d+$/.test(file)) mappings.set(pid, parseMaps(readFileSync(join(maps, file), "utf8")));
+    if (/^\d+\.perf$/.test(file)) perfMaps.set(pid, readFileSync(join(maps, file), "utf8"));
+  }
+  const reply = join(folder, "first-reply");
+  return {
+    functionPids: lines("function-pids").map(Number),
+    functionInit: Number(lines("function-init")[0] ?? 0),
+    clientPids: lines("client-pids").map(Number),
+    companionPids: new Map(
+      lines("companions")
+        .map((line) => line.split(" "))
+        .map(([name, pid]) => [name, Number(pid)]),
+    ),
+    firstReply: existsSync(reply) ? readFileSync(reply).subarray(0, MAX_REPLY_BYTES).toString("utf8") : "",
     mappings,
+    perfMaps,
   };
 }
 

@@ -7,14 +7,28 @@ import { InputError, suggestion } from "../errors.js";
 /** The folder capture/ of this package. */
 export const CAPTURE_FOLDER = fileURLToPath(new URL("../../capture/", import.meta.url));
 
-const call = z.strictObject({
-  /** "package.Service/Method" of a .proto file in capture/proto or in the function's folder. */
-  method: z.string(),
-  /** Fields of the request; in texts, ${value} stands for the call's value. */
-  request: z.record(z.string(), z.unknown()).default({}),
-  /** Fields of the reply that is right where the value is the default one. */
-  expect: z.record(z.string(), z.unknown()).optional(),
-});
+const call = z
+  .strictObject({
+    /** "package.Service/Method" of a .proto file in capture/proto or in the function's folder; with `requestFile` of any service. */
+    method: z.string().optional(),
+    /** Instead, over HTTP: "/path" or "METHOD /path"; in texts, ${value} stands for the call's value. */
+    http: z
+      .string()
+      .regex(/^([A-Z]+ )?\/\S*$/, "must be /path or METHOD /path")
+      .optional(),
+    headers: z.record(z.string().regex(/^[\w-]+$/), z.string().regex(/^[^\r\n]*$/)).optional(),
+    /** Fields of the request; over HTTP a text, or what is sent as JSON. In texts, ${value} stands for the call's value. */
+    request: z.union([z.string(), z.record(z.string(), z.unknown())]).optional(),
+    /** Instead, a file of the function's folder that holds the request as it is sent. */
+    requestFile: z.string().optional(),
+    /** Fields of the reply that is right where the value is the default one; over HTTP its text. */
+    expect: z.union([z.string(), z.record(z.string(), z.unknown())]).optional(),
+  })
+  .refine((c) => (c.method === undefined) !== (c.http === undefined), "needs either method or http")
+  .refine((c) => c.request === undefined || c.requestFile === undefined, {
+    path: ["requestFile"],
+    message: "cannot be given together with request",
+  });
 
 const companion = z.strictObject({
   name: z.string().regex(/^[a-z][\w-]*$/),
@@ -32,9 +46,13 @@ const schema = z.strictObject({
   description: z.string().default(""),
   suite: z.string().default(""),
   /** How the folder becomes /app in the container. */
-  runtime: z.enum(["go", "nodejs", "python", "files"]),
-  /** What the container runs. */
-  command: z.array(z.string()).min(1),
+  runtime: z.enum(["go", "nodejs", "python", "files", "image"]),
+  /** What the container runs; of an image, its arguments in place of the image's own. */
+  command: z.array(z.string()).default([]),
+  /** Container image: a path from the function's folder. */
+  image: z.string().optional(),
+  /** Where the function listens. */
+  port: z.int().min(1).max(65535).default(50051),
   env: z.record(z.string(), z.string()).default({}),
   /** Debian packages that the container needs beside the runtime's. */
   packages: z.array(z.string()).default([]),
@@ -61,6 +79,8 @@ export type FunctionSpec = Omit<z.infer<typeof schema>, "input" | "expect" | "ca
   name: string;
   folder: string;
   calls: Call[];
+  /** .proto files of its services, instead of those of its folder. */
+  protoFiles?: string[];
 };
 
 export function listFunctions(): { name: string; suite: string; description: string; runtime: string }[] {
@@ -96,6 +116,10 @@ function readFunction(name: string, folder: string): FunctionSpec {
     throw new InputError(`${path}: ${issue.path.join(".") || "the object"}: ${issue.message}`);
   }
   const { input, expect, calls, ...rest } = result.data;
+  if ((rest.runtime === "image") !== (rest.image !== undefined))
+    throw new InputError(`${path}: image: must be given with runtime "image", and only then`);
+  if (rest.runtime !== "image" && rest.command.length === 0)
+    throw new InputError(`${path}: command: needs a program`);
   if (calls !== undefined && (input ?? expect) !== undefined)
     throw new InputError(`${path}: calls: cannot be given together with input or expect`);
   return { ...rest, name, folder, calls: calls ?? [greeting(input ?? "", expect ?? "")] };

@@ -1,9 +1,10 @@
 import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { bundleConfig } from "./bundle.js";
 import { type Cache, hashOf, hashTree } from "./cache.js";
 import { CAPTURE_FOLDER, type Companion, type FunctionSpec } from "./functions.js";
 import { CaptureError, run } from "./host.js";
+import type { ContainerProcess } from "./image/index.js";
 import { closure, fetchPackages, type Package, unpack } from "./packages.js";
 
 /** What every guest has; the kernel apart. */
@@ -66,8 +67,17 @@ export async function buildBase(
   return { folder, packages };
 }
 
-/** An ext4 image of a folder, with that much room left in it. Everything in it is root's. */
-async function makeImage(from: string, image: string, roomMiB: number, signal?: AbortSignal): Promise<void> {
+/**
+ * An ext4 image of a folder, with that much room left in it. Everything in it is root's, except what was
+ * unpacked under fakeroot, which remembers it in the file `state`.
+ */
+async function makeImage(
+  from: string,
+  image: string,
+  roomMiB: number,
+  signal?: AbortSignal,
+  state?: string,
+): Promise<void> {
   const used = Number(
     (await run("measure a folder", "du", ["-s", "-m", "--apparent-size", from], { signal })).split("\t")[0],
   );
@@ -86,7 +96,9 @@ async function makeImage(from: string, image: string, roomMiB: number, signal?: 
     image,
     size,
   ];
-  if (process.getuid?.() === 0) await run("make a disk image", "mke2fs", args, { signal });
+  if (state !== undefined)
+    await run("make a disk image", "fakeroot", ["-i", state, "mke2fs", ...args], { signal });
+  else if (process.getuid?.() === 0) await run("make a disk image", "mke2fs", args, { signal });
   else await run("make a disk image", "fakeroot", ["mke2fs", ...args], { signal });
 }
 
@@ -152,8 +164,11 @@ async function makeInitrd(
 
 export interface FunctionImageParts {
   spec: FunctionSpec;
-  /** Folders that hold /app and the client. */
-  app: string;
+  process: ContainerProcess;
+  /** Folder that becomes /app over the guest's files; or archive of all files of the container. */
+  app?: string;
+  rootfs?: string;
+  /** Folder that holds the client. */
   client: string;
   /** Functions that run beside it: folders by name. */
   companions: Record<string, string>;
@@ -169,10 +184,10 @@ export async function buildFunctionImage(
   signal?: AbortSignal,
 ): Promise<string> {
   const init = join(CAPTURE_FOLDER, "guest", "init");
-  const config = bundleConfig(parts.spec);
+  const config = bundleConfig(parts.process);
   const script = companionScript(parts.spec.companions);
   const inputs = {
-    app: basename(parts.app),
+    app: basename(parts.app ?? dirname(parts.rootfs ?? "")),
     client: basename(parts.client),
     init: hashTree(init),
     config,
@@ -184,7 +199,7 @@ export async function buildFunctionImage(
   return cache.get(`disk-${parts.spec.name}`, inputs, async (into) => {
     const tree = join(into, "tree");
     mkdirSync(join(tree, "rootfs"), { recursive: true });
-    cpSync(parts.app, join(tree, "rootfs/app"), { recursive: true });
+    if (parts.app !== undefined) cpSync(parts.app, join(tree, "rootfs/app"), { recursive: true });
     cpSync(join(parts.client, "client"), join(tree, "client"));
     cpSync(init, join(tree, "init"));
     chmodSync(join(tree, "init"), 0o755);
@@ -195,7 +210,23 @@ export async function buildFunctionImage(
     writeFileSync(join(tree, "calls"), parts.calls.map((line) => `${line}\n`).join(""));
     const lines = Object.entries(parts.settings).map(([name, value]) => `${name}=${quoted(value)}\n`);
     writeFileSync(join(tree, "settings"), lines.join(""));
-    await makeImage(tree, join(into, "function.img"), 16, signal);
+    let state: string | undefined;
+    if (parts.rootfs !== undefined) {
+      // Owners and devices of the image's files are remembered, not made: that takes no root.
+      state = join(into, "fakeroot");
+      const unpack = [
+        "-x",
+        "-p",
+        "--numeric-owner",
+        "--same-owner",
+        "-C",
+        join(tree, "rootfs"),
+        "-f",
+        parts.rootfs,
+      ];
+      await run("unpack the image", "fakeroot", ["-s", state, "tar", ...unpack], { signal });
+    }
+    await makeImage(tree, join(into, "function.img"), 16, signal, state);
   });
 }
 

@@ -1,5 +1,7 @@
 import { mkdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { InputError } from "../errors.js";
+import { PhaseKind } from "../loader/contract.js";
 import { createTraceWriter, type TraceHeaderInput } from "../loader/index.js";
 import {
   buildClient,
@@ -10,11 +12,12 @@ import {
   npmVersions,
   protosOf,
 } from "./builds.js";
+import { processOfFunction } from "./bundle.js";
 import { Cache, defaultWorkDir } from "./cache.js";
 import { callLines, drawInputs } from "./calls.js";
 import { checkReport, checkTrace } from "./checks.js";
 import { Converter, type ConvertReport } from "./convert.js";
-import { containerOf, containersOf, type Facts, loadFacts } from "./facts.js";
+import { containerOf, containersOf, type Facts, loadFacts, loadProcessFacts } from "./facts.js";
 import { type FunctionSpec, findFunction } from "./functions.js";
 import {
   CaptureError,
@@ -23,7 +26,10 @@ import {
   type ProgressSink,
   packageVersion,
 } from "./host.js";
+import { type ContainerProcess, type FlatImage, flattenImage, processOf } from "./image/index.js";
+import { imageSpec } from "./image-spec.js";
 import { type Base, buildBase, buildFunctionImage, buildKernel, type Kernel, versionOf } from "./images.js";
+import { jitNames, withJitNames } from "./jit.js";
 import { kernelEntries } from "./kernel-entries.js";
 import {
   boot,
@@ -35,17 +41,22 @@ import {
   MEMORY_MIB,
   machineSummary,
   NS_PER_INSTRUCTION,
+  type Recording,
   readFacts,
   record,
 } from "./machine.js";
 import { type CaptureOptions, callsOf, commandOf, type Plan, planOf } from "./options.js";
+import { ownFiles, PhaseFinder, phasePlan, readsNames } from "./phases.js";
 import { prescan } from "./prescan.js";
 import { readRaw } from "./raw.js";
 import { buildRecorder, type Recorder } from "./recorder.js";
+import { type Step, Steps } from "./steps.js";
 import { overlay, SymbolCollector } from "./symbols.js";
 
 export { listFunctions } from "./functions.js";
 export { CaptureError, type ProgressSink } from "./host.js";
+export { imageName } from "./image/index.js";
+export type { ImageOptions } from "./image-spec.js";
 export { type CaptureOptions, RUNTIMES } from "./options.js";
 export { captureUser, type UserCaptureOptions, type UserCaptureResult } from "./user.js";
 
@@ -62,6 +73,10 @@ export interface CaptureResult {
   /** What is not as it should be but does not spoil the trace. */
   warnings: string[];
   seconds: { boot: number; record: number; convert: number };
+  /** Time and disk of each step. */
+  steps: Step[];
+  /** What the function answered to the first call, at most 1000 bytes as text. */
+  firstReply: string;
 }
 
 /** Everything that a capture has built, and what it knows. */
@@ -76,6 +91,8 @@ interface Guest {
   /** Folder of the saved state. */
   snapshot: string;
   facts: Facts;
+  /** Files whose use tells that the runtime turns to the function's own code. */
+  ownFiles: string[];
   /** What function and client were built with. */
   versions: Record<string, string>;
 }
@@ -87,27 +104,35 @@ interface Guest {
  */
 export async function capture(options: CaptureOptions, progress: ProgressSink): Promise<CaptureResult> {
   const plan = planOf(options);
-  const spec = findFunction(plan.function);
+  if ((options.function === undefined) === (options.image === undefined))
+    throw new InputError("capture: needs either a function or an image");
+  const spec = options.image === undefined ? findFunction(options.function ?? "") : imageSpec(options.image);
   const { signal } = options;
   const cache = new Cache(resolve(options.workDir ?? defaultWorkDir()));
   const output = resolve(plan.output);
   mkdirSync(dirname(output), { recursive: true });
   await ensureHostPackages(progress, GUEST_PACKAGES, signal);
 
+  const steps = new Steps(progress, cache.folder);
   const started = Date.now();
-  let guest = await prepare(spec, plan, cache, progress, signal);
+  let guest = await prepare(spec, plan, cache, progress, steps, signal);
   const booted = Date.now();
   const scratch = cache.temporary("record");
   mkdirSync(scratch);
   const raw = join(scratch, "recording.raw");
   try {
-    progress.step("Recording");
-    const recording = { plugin: guest.recorder.plugin, raw, task: guest.facts.task };
-    const timeout = 300 + callsOf(plan).recorded * 10;
+    await steps.begin("Recording");
+    const after = plan.startup || plan.jitNames ? join(scratch, "after") : undefined;
+    const recordingOf = ({ recorder, facts, ownFiles: paths }: Guest): Recording => {
+      const range = paths.length > 0 ? readsNames(facts.kernelSymbols) : undefined;
+      const names = range === undefined ? {} : { names: { paths, ...range } };
+      return { plugin: recorder.plugin, raw, task: facts.task, after, ...names };
+    };
+    const timeout = 300 + callsOf(plan).recorded * 10 + (plan.startup ? 600 : 0);
     const console = join(cache.folder, `console-record-${spec.name}.log`);
     rmSync(console, { force: true });
     const go = () =>
-      record(guest.disks, guest.snapshot, scratch, console, recording, timeout, progress, signal);
+      record(guest.disks, guest.snapshot, scratch, console, recordingOf(guest), timeout, progress, signal);
     try {
       await go();
     } catch (error) {
@@ -115,19 +140,23 @@ export async function capture(options: CaptureOptions, progress: ProgressSink): 
       // Seen once in many: the emulated timers of a saved state go astray. Another state does not have it.
       progress.log(`${error.message}; once more from a new boot`);
       rmSync(guest.snapshot, { recursive: true });
-      guest = await prepare(spec, plan, cache, progress, signal);
+      guest = await prepare(spec, plan, cache, progress, steps, signal);
       rmSync(console, { force: true });
       await go();
     }
     const recorded = Date.now();
-    progress.step("Writing the trace");
-    const result = convert(guest, plan, raw, output, progress);
+    await steps.begin("Writing the trace");
+    const perfBefore = guest.facts.perfMaps;
+    if (after !== undefined) guest.facts = { ...guest.facts, ...loadProcessFacts(after) };
+    const result = convert(guest, perfBefore, plan, raw, output, progress);
+    await steps.end();
     const seconds = {
       boot: (booted - started) / 1000,
       record: (recorded - booted) / 1000,
       convert: (Date.now() - recorded) / 1000,
     };
-    return { ...result, seconds, ...(plan.keep ? { raw } : {}) };
+    const { firstReply } = guest.facts;
+    return { ...result, seconds, steps: steps.done, firstReply, ...(plan.keep ? { raw } : {}) };
   } finally {
     if (!plan.keep) rmSync(scratch, { recursive: true, force: true });
   }
@@ -139,36 +168,49 @@ async function prepare(
   plan: Plan,
   cache: Cache,
   progress: ProgressSink,
+  steps: Steps,
   signal?: AbortSignal,
 ): Promise<Guest> {
   // First of all, so that a mistake in a function.json costs no time.
   const drawn = drawInputs(spec, plan.inputs, plan.seed, plan.warm + plan.invocations);
   const lines = callLines(spec, protosOf(spec), drawn);
-  progress.step("Building the recorder");
+  if (spec.image !== undefined) await steps.begin("Reading the image");
+  const image =
+    spec.image === undefined
+      ? undefined
+      : await flattenImage(resolve(spec.folder, spec.image), cache, progress, signal);
+  await steps.begin("Building the recorder");
   const recorder = await buildRecorder(cache, signal);
-  progress.step("Building the guest");
+  await steps.begin("Building the guest");
   const base = await buildBase(guestPackages(spec), plan.runtime, cache, signal);
   const kernel = await buildKernel(base, cache, signal);
-  progress.step(`Building ${spec.name}`);
+  await steps.begin(`Building ${spec.name}`);
   const client = await buildClient(cache, signal);
-  const app = await buildFunction(spec, cache, signal);
+  const app = image === undefined ? await buildFunction(spec, cache, signal) : undefined;
   const calls = callsOf(plan);
   const settings = {
     RUNTIME: plan.runtime,
     BEFORE: String(calls.before),
     SETTLE: String(calls.settle),
     RECORDED: String(calls.recorded),
+    PORT: String(spec.port),
+    STARTUP: plan.startup ? "1" : "",
+    AFTER: plan.startup || plan.jitNames ? "1" : "",
+    LOWER: image === undefined ? "/muswarm/rootfs:/" : "/muswarm/rootfs",
   };
   const companions = await buildCompanions(spec, cache, signal);
-  const parts = { spec, app, client, companions, calls: lines, settings };
+  const process = processOfSpec(plan.jitNames ? withJitNames(spec) : spec, image);
+  const rootfs = image?.rootfs;
+  const parts = { spec, process, app, rootfs, client, companions, calls: lines, settings };
   const disk = await buildFunctionImage(parts, cache, signal);
+  const tree = join(disk, "tree");
   const disks = {
     kernel,
     baseImage: join(base.folder, "base.img"),
     functionImage: join(disk, "function.img"),
   };
 
-  progress.step("Booting the guest and warming the function up");
+  await steps.begin("Booting the guest and warming the function up");
   const inputs = {
     base: basename(base.folder),
     kernel: basename(kernel.folder),
@@ -181,22 +223,32 @@ async function prepare(
     rmSync(console, { force: true });
     await boot(disks, folder, console, 300 + plan.warm, progress, signal);
     mkdirSync(join(folder, "facts"));
-    await readFacts(folder, join(folder, "facts"), signal);
+    await readFacts(folder, join(folder, "facts"), "kallsyms", signal);
   });
   const facts = loadFacts(join(snapshot, "facts"));
-  const versions = { ...(await goVersions(cache, signal)), ...npmVersions(app) };
-  return { spec, base, kernel, recorder, tree: join(disk, "tree"), disks, snapshot, facts, versions };
+  const versions = {
+    ...(await goVersions(cache, signal)),
+    ...(app === undefined ? {} : npmVersions(app)),
+    ...(image === undefined ? {} : { image: `${image.reference} sha256:${image.digest}`.trim() }),
+  };
+  const paths = plan.startup ? ownFiles(process.args, process.cwd, filesOf(spec, tree, base).container) : [];
+  return { spec, base, kernel, recorder, tree, disks, snapshot, facts, ownFiles: paths, versions };
 }
 
 /** Turns the recording into the trace and checks it. */
 function convert(
   guest: Guest,
+  perfBefore: ReadonlyMap<number, string>,
   plan: Plan,
   raw: string,
   output: string,
   progress: ProgressSink,
-): Omit<CaptureResult, "seconds"> {
+): Omit<CaptureResult, "seconds" | "steps" | "firstReply"> {
   const { facts, spec } = guest;
+  const files = filesOf(spec, guest.tree, guest.base);
+  const phases = plan.startup
+    ? new PhaseFinder(phasePlan(facts, facts.kernelSymbols, guest.ownFiles.length > 0, files.container))
+    : undefined;
   const expected = plan.recordedWarm + plan.invocations;
   const found = prescan(raw);
   if (found.finished !== expected) {
@@ -210,6 +262,7 @@ function convert(
       memoryMiB: MEMORY_MIB,
       pages: found.pages,
       entries: kernelEntries(facts.kernelSymbols),
+      phases,
       containerOf: (tgid) => containerOf(facts, tgid),
     });
     const bytes = statSync(raw).size;
@@ -217,18 +270,20 @@ function convert(
     const report = converter.finish();
     const names = new SymbolCollector();
     names.addKernel(facts.kernelSymbols);
-    const rootfs = overlay(join(guest.tree, "rootfs"), join(guest.base.folder, "root"));
-    const own = (path: string) =>
-      path.startsWith("/muswarm/") ? join(guest.tree, path.slice("/muswarm/".length)) : rootfs(path);
-    for (const [asid, tgid] of converter.processes) {
-      names.addProcess(
-        asid,
-        facts.mappings.get(tgid) ?? [],
-        facts.functionPids.includes(tgid) ? rootfs : own,
-      );
+    // A process that has got another program has only the last one's names.
+    const last = new Map([...converter.processes].map(([asid, tgid]) => [tgid, asid]));
+    for (const [tgid, asid] of last) {
+      const isFunction = facts.functionPids.includes(tgid);
+      const mappings = facts.mappings.get(tgid) ?? [];
+      names.addProcess(asid, mappings, isFunction ? files.container : files.guest);
+      const perf = facts.perfMaps.get(tgid);
+      if (perf !== undefined) names.addJit(asid, jitNames(perf, perfBefore.get(tgid) ?? ""), mappings);
     }
     sink.symbols(names.objects, names.collect(converter.executed()));
     const warnings = checkReport(report);
+    const missing = Object.entries(PhaseKind).filter(([, kind]) => phases?.found[kind] === false);
+    if (missing.length > 0)
+      warnings.push(`phases without a beginning: ${missing.map(([name]) => name).join(", ")}`);
     sink.close();
     const invocations = checkTrace(output, report, expected);
     for (const warning of warnings) progress.log(`warning: ${spec.name}: ${warning}`);
@@ -237,6 +292,24 @@ function convert(
     sink.abort();
     throw error;
   }
+}
+
+/** How the container's process is started. */
+function processOfSpec(spec: FunctionSpec, image: FlatImage | undefined): ContainerProcess {
+  if (image === undefined) return processOfFunction(spec);
+  const env = Object.entries(spec.env).map(([name, value]) => `${name}=${value}`);
+  return processOf(image.config, image.accounts, { args: spec.command, env });
+}
+
+/** Where this machine has the files of the container and of the guest around it. */
+function filesOf(spec: FunctionSpec, tree: string, base: Base) {
+  const root = join(base.folder, "root");
+  const guest = overlay(root);
+  return {
+    container: overlay(join(tree, "rootfs"), ...(spec.image === undefined ? [root] : [])),
+    guest: (path: string) =>
+      path.startsWith("/muswarm/") ? join(tree, path.slice("/muswarm/".length)) : guest(path),
+  };
 }
 
 function headerOf(guest: Guest, plan: Plan, tasks: Record<string, string>): TraceHeaderInput {

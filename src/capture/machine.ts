@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { CaptureError, type ProgressSink, run, start } from "./host.js";
 import type { Kernel } from "./images.js";
@@ -108,8 +108,13 @@ export async function boot(
     throw new CaptureError(`save the guest's state: no snapshot was made. ${consoleHint(console)}`);
 }
 
-/** Unpacks what the guest said of itself into `into`. */
-export async function readFacts(folder: string, into: string, signal?: AbortSignal): Promise<void> {
+/** Unpacks what the guest said of itself into `into`. @param least file that must be among it */
+export async function readFacts(
+  folder: string,
+  into: string,
+  least: string,
+  signal?: AbortSignal,
+): Promise<void> {
   const raw = join(folder, "facts.raw");
   await run("read the guest's facts", "qemu-img", ["convert", "-O", "raw", join(folder, DISKS.facts), raw], {
     signal,
@@ -128,7 +133,7 @@ export async function readFacts(folder: string, into: string, signal?: AbortSign
     { signal },
   );
   rmSync(raw);
-  if (!existsSync(join(into, "kallsyms")))
+  if (!existsSync(join(into, least)))
     throw new CaptureError("read the guest's facts: the guest handed over none");
 }
 
@@ -137,6 +142,10 @@ export interface Recording {
   raw: string;
   /** Offsets in the kernel's task_struct. */
   task: Record<string, number>;
+  /** Names of files whose use is to be marked, and the addresses of the kernel's code that reads such names. */
+  names?: { paths: string[]; from: number; to: number };
+  /** Folder for what the guest says of itself after the recording. */
+  after?: string;
 }
 
 /** Goes on from the saved state under the recorder, on a clock that counts instructions. */
@@ -152,7 +161,12 @@ export async function record(
 ): Promise<void> {
   // The guest writes to its disks: it gets copies, the cached state stays as it is.
   for (const disk of Object.values(DISKS)) copyFileSync(join(snapshot, disk), join(scratch, disk));
-  const offsets = Object.entries(recording.task).map(([name, offset]) => `,${name}=${offset}`);
+  const settings = Object.entries(recording.task).map(([name, offset]) => `,${name}=${offset}`);
+  if (recording.names !== undefined) {
+    const { paths, from, to } = recording.names;
+    settings.push(`,names-from=${address(from)},names-to=${address(to)}`);
+    for (const path of paths) settings.push(`,name=${quoted(path)}`);
+  }
   const args = [
     ...machineArguments(disks, scratch, console),
     ...[
@@ -163,13 +177,22 @@ export async function record(
       "-loadvm",
       SNAPSHOT,
     ],
-    ...["-plugin", `${quoted(recording.plugin)},out=${quoted(recording.raw)}${offsets.join("")}`],
+    ...["-plugin", `${quoted(recording.plugin)},out=${quoted(recording.raw)}${settings.join("")}`],
   ];
   try {
     await runGuest("record", args, console, "MUSWARM-DONE", "quit\n", timeoutSeconds, progress, signal);
+    if (recording.after !== undefined) {
+      mkdirSync(recording.after, { recursive: true });
+      await readFacts(scratch, recording.after, "function-pids", signal);
+    }
   } finally {
     for (const disk of Object.values(DISKS)) rmSync(join(scratch, disk), { force: true });
   }
+}
+
+/** A kernel address of 48 bits as the recorder sees it. */
+function address(value: number): string {
+  return BigInt.asUintN(64, BigInt.asIntN(48, BigInt(value))).toString(16);
 }
 
 /** Runs the emulator until the guest's console says `until`, then gives it the monitor commands. */

@@ -1,10 +1,14 @@
 import { InputError, suggestion } from "../errors.js";
 import { INPUTS, type Inputs } from "./calls.js";
+import { type ImageOptions, imageWords } from "./image-spec.js";
+import { shellWord } from "./words.js";
 
 /** What to capture, and how. */
 export interface CaptureOptions {
-  /** Name of a function under capture/functions, or the path of a folder with a function.json. */
-  function: string;
+  /** Name of a function under capture/functions, or the path of a folder with a function.json; not with `image`. */
+  function?: string;
+  /** Instead, a container image and how to call it. */
+  image?: ImageOptions;
   /** Trace file to write. */
   output: string;
   /** Calls before the measured ones, in all. Default 20. */
@@ -15,6 +19,10 @@ export interface CaptureOptions {
   invocations?: number;
   /** OCI runtime of the guest. Default "runc". */
   runtime?: string;
+  /** Record the start of the container, too: from before it is created. All warm-up calls are recorded then. */
+  startup?: boolean;
+  /** Have the runtime write down the names of code that it makes while it runs (Node.js, .NET). */
+  jitNames?: boolean;
   /** How the inputs of the calls are chosen: "unique" (the default: always the same), "linear" or "random". */
   inputs?: string;
   /** Of random inputs. Default 1. */
@@ -31,12 +39,15 @@ export const RUNTIMES = ["runc", "crun"] as const;
 
 /** Options with every default filled in. */
 export interface Plan {
-  function: string;
+  /** The words of the command that name what is captured. */
+  subject: string[];
   output: string;
   warm: number;
   recordedWarm: number;
   invocations: number;
   runtime: string;
+  startup: boolean;
+  jitNames: boolean;
   inputs: Inputs;
   seed: number;
   keep: boolean;
@@ -45,14 +56,18 @@ export interface Plan {
 const MAX_CALLS = 1_000_000;
 
 export function planOf(options: CaptureOptions): Plan {
-  const warm = count(options.warm ?? 20, "warm", 0);
+  const startup = options.startup ?? false;
+  const usual = startup ? (options.recordedWarm ?? 5) : 20;
+  const warm = count(options.warm ?? usual, "warm", 0);
   const plan = {
-    function: options.function,
+    subject: options.image === undefined ? [options.function ?? ""] : imageWords(options.image),
     output: options.output,
     warm,
-    recordedWarm: count(options.recordedWarm ?? Math.min(5, warm), "recorded-warm", 0),
+    recordedWarm: count(options.recordedWarm ?? (startup ? warm : Math.min(5, warm)), "recorded-warm", 0),
     invocations: count(options.invocations ?? 10, "invocations", 1),
     runtime: options.runtime ?? "runc",
+    startup,
+    jitNames: options.jitNames ?? false,
     inputs: inputsOf(options.inputs ?? "unique"),
     seed: options.seed ?? 1,
     keep: options.keep ?? false,
@@ -60,6 +75,11 @@ export function planOf(options: CaptureOptions): Plan {
   if (plan.recordedWarm > plan.warm) {
     throw new InputError(
       `recorded-warm: ${plan.recordedWarm} of the ${plan.warm} warm-up calls cannot be recorded; give warm ${plan.recordedWarm} or more`,
+    );
+  }
+  if (startup && plan.recordedWarm !== plan.warm) {
+    throw new InputError(
+      `recorded-warm: with startup all ${plan.warm} warm-up calls are recorded; leave recorded-warm out`,
     );
   }
   if (!(RUNTIMES as readonly string[]).includes(plan.runtime)) {
@@ -96,8 +116,17 @@ export function commandOf(plan: Plan): string {
   const runtime = plan.runtime === "runc" ? "" : ` --runtime ${plan.runtime}`;
   const seed = plan.inputs === "random" ? ` --seed ${plan.seed}` : "";
   const inputs = plan.inputs === "unique" ? "" : ` --inputs ${plan.inputs}${seed}`;
+  const flags = `${plan.startup ? " --startup" : ""}${plan.jitNames ? " --jit-names" : ""}`;
+  const [subject, rest] = splitAtDashes(plan.subject);
   return (
-    `muswarm capture ${plan.function} -o ${plan.output} --warm ${plan.warm} --recorded-warm ${plan.recordedWarm} ` +
-    `--invocations ${plan.invocations}${runtime}${inputs}`
+    `muswarm capture ${subject} -o ${plan.output} --warm ${plan.warm} --recorded-warm ${plan.recordedWarm} ` +
+    `--invocations ${plan.invocations}${runtime}${inputs}${flags}${rest}`
   );
+}
+
+/** The options before the container's own arguments, and these. */
+function splitAtDashes(words: readonly string[]): [string, string] {
+  const at = words.indexOf("--");
+  const text = (some: readonly string[]) => some.map(shellWord).join(" ");
+  return at < 0 ? [text(words), ""] : [text(words.slice(0, at)), ` ${text(words.slice(at))}`];
 }

@@ -8,7 +8,8 @@ export const RAW_LAST_INSN = 1023;
 export const RAW_UNKNOWN_PAGE = 0xffff_ffff;
 
 export const RawControl = { Block: 1, Map: 2, Switch: 3, Mark: 4, Core: 5, End: 6 } as const;
-export const Marker = { Arm: 1, Begin: 2, End: 3, Finish: 4 } as const;
+/** Start: the container is about to be created. Named: the guest was given one of the names that the recorder was told. */
+export const Marker = { Arm: 1, Begin: 2, End: 3, Finish: 4, Start: 0x10, Named: 0x20 } as const;
 
 /** A translated block as the emulator described it, executed or not. */
 export interface RawBlock {

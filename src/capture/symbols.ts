@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { ObjectDef, SymbolDef } from "../loader/contract.js";
 import { type ElfFile, readElf } from "./elf.js";
 import type { Mapping } from "./facts.js";
+import type { JitName } from "./jit.js";
 import type { KernelSymbol } from "./kernel-entries.js";
 
 /** A run of executed code. asid 0 = the kernel. */
@@ -24,6 +25,7 @@ export class SymbolCollector {
   readonly objects: ObjectDef[] = [];
   private readonly objectIds = new Map<string, number>();
   private readonly spaces = new Map<number, Named[]>();
+  private readonly jit = new Map<number, Named[]>();
   private readonly files = new Map<string, ElfFile | undefined>();
 
   addKernel(symbols: readonly KernelSymbol[]): void {
@@ -55,11 +57,8 @@ export class SymbolCollector {
     for (const mapping of mappings) {
       const elf = this.file(mapping.path, hostFile);
       if (elf === undefined) continue;
-      const segment = elf.segments.find(
-        (s) => mapping.fileOffset >= pageOf(s.offset) && mapping.fileOffset < s.offset + s.size,
-      );
-      if (segment === undefined) continue;
-      const bias = mapping.from - (segment.address + mapping.fileOffset - segment.offset);
+      const bias = biasOf(mapping, elf);
+      if (bias === undefined) continue;
       const object = this.object(mapping.path, elf.buildId);
       for (let i = 0; i < elf.symbols.length; i++) {
         const symbol = elf.symbols[i];
@@ -76,11 +75,22 @@ export class SymbolCollector {
     this.spaces.set(asid, named);
   }
 
+  /** Code that was made at run time; what lies in a mapped file (the runtime's built-in functions) is that file's. */
+  addJit(asid: number, names: readonly JitName[], mappings: readonly Mapping[]): void {
+    this.jit.set(
+      asid,
+      names.map((each) => {
+        const file = mappings.find((m) => each.address >= m.from && each.address < m.to);
+        return { ...each, object: this.object(file?.path ?? "jit", "") };
+      }),
+    );
+  }
+
   /** The names of the functions in which the ranges begin. */
   collect(executed: Iterable<ExecutedRange>): SymbolDef[] {
     const used = new Map<Named, number>();
     for (const { asid, address } of executed) {
-      const symbol = find(this.spaces.get(asid), address);
+      const symbol = find(this.spaces.get(asid), address) ?? find(this.jit.get(asid), address);
       if (symbol !== undefined) used.set(symbol, asid);
     }
     return [...used]
@@ -102,6 +112,15 @@ export class SymbolCollector {
     this.files.set(path, elf);
     return elf;
   }
+}
+
+/** What an ELF file's own addresses differ by from those where it is mapped; undefined where the mapping is of no segment. */
+export function biasOf(mapping: Mapping, elf: ElfFile): number | undefined {
+  const segment = elf.segments.find(
+    (s) => mapping.fileOffset >= pageOf(s.offset) && mapping.fileOffset < s.offset + s.size,
+  );
+  if (segment === undefined) return undefined;
+  return mapping.from - (segment.address + mapping.fileOffset - segment.offset);
 }
 
 function pageOf(offset: number): number {

@@ -16,6 +16,7 @@ import { findProgram, isElf, type ProgramFacts, parseProgramMaps } from "./progr
 import { readRaw } from "./raw.js";
 import { buildRecorder, type Recorder } from "./recorder.js";
 import { SymbolCollector } from "./symbols.js";
+import { shellWord } from "./words.js";
 
 /** The processor that the program finds: fixed, so that run-time dispatch chooses the same everywhere. */
 export const USER_CPU = "max";
@@ -156,11 +157,6 @@ function headerOf(
       ],
     },
   };
-}
-
-/** A word as a shell needs it. */
-export function shellWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 function convert(

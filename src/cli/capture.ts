@@ -5,6 +5,8 @@ import {
   type CaptureResult,
   capture,
   captureUser,
+  type ImageOptions,
+  imageName,
   listFunctions,
   type ProgressSink,
 } from "../capture/index.js";
@@ -14,25 +16,71 @@ import { type Io, writeJson } from "./io.js";
 import { StatusLine } from "./progress.js";
 
 /** Options that a capture of a program has no use for. */
-const OF_FUNCTIONS = ["warm", "recorded-warm", "invocations", "runtime", "inputs", "seed"];
+const OF_FUNCTIONS = [
+  "warm",
+  "recorded-warm",
+  "invocations",
+  "runtime",
+  "inputs",
+  "seed",
+  "startup",
+  "jit-names",
+];
+/** Options that only a capture of an image has a use for. */
+const OF_IMAGES = ["port", "grpc", "http", "request", "proto", "header", "env"];
 
 /** `muswarm capture [function]` and `muswarm capture --user -- program args` */
 export async function captureCommand(args: Args, io: Io): Promise<number> {
   if (args.flag("list")) return list(args, io);
   if (args.flag("user")) return await user(args, io);
   if (args.flag("all")) return await all(args, io);
+  const path = args.text("image");
+  if (path !== undefined) return await captureOne(args, io, { image: imageOf(args, path) }, imageName(path));
+  refuse(args, OF_IMAGES, "needs --image");
   const [name, ...more] = args.words;
   if (name === undefined) throw new InputError("capture: needs the name of a function; --list shows them");
   if (more.length > 0)
     throw new InputError(
       `capture: unexpected argument "${more[0]}"; a program and its arguments need --user`,
     );
+  return await captureOne(args, io, { function: name }, name);
+}
+
+function refuse(args: Args, names: readonly string[], why: string): void {
+  const given = names.find((name) => args.text(name) !== undefined);
+  if (given !== undefined) throw new InputError(`capture: --${given} ${why}`);
+}
+
+function imageOf(args: Args, path: string): ImageOptions {
+  refuse(args, ["inputs", "seed"], "does not go with --image");
+  const port = args.integer("port");
+  if (port === undefined) throw new InputError("capture: --image needs --port, where its server listens");
+  return {
+    path,
+    port,
+    grpc: args.text("grpc"),
+    http: args.text("http"),
+    request: args.text("request"),
+    proto: args.text("proto"),
+    headers: args.texts("header"),
+    env: args.texts("env"),
+    args: args.words,
+  };
+}
+
+async function captureOne(
+  args: Args,
+  io: Io,
+  what: { function: string } | { image: ImageOptions },
+  name: string,
+): Promise<number> {
   const output = args.text("output");
   if (output === undefined) throw new InputError(`capture: needs a file to write: -o ${name}.trace`);
   const line = new StatusLine(io);
   try {
-    const made = await capture({ ...optionsOf(args, io), function: name, output }, progressOn(line, io));
+    const made = await capture({ ...optionsOf(args, io), ...what, output }, progressOn(line, io));
     for (const warning of made.warnings) line.say(`warning: ${warning}`);
+    if ("image" in what) line.say(`the first reply: ${JSON.stringify(made.firstReply.slice(0, 200))}`);
     line.clear();
     if (args.flag("json")) writeJson(io, made);
     else io.stdout.write(`${output} written; muswarm sim ${output} simulates it\n`);
@@ -48,6 +96,8 @@ function optionsOf(args: Args, io: Io): Omit<CaptureOptions, "function" | "outpu
     recordedWarm: args.integer("recorded-warm"),
     invocations: args.integer("invocations"),
     runtime: args.text("runtime"),
+    startup: args.flag("startup"),
+    jitNames: args.flag("jit-names"),
     inputs: args.text("inputs"),
     seed: args.integer("seed"),
     workDir: args.text("work-dir"),
@@ -66,8 +116,7 @@ function progressOn(line: StatusLine, io: Io): ProgressSink {
 }
 
 async function user(args: Args, io: Io): Promise<number> {
-  const given = OF_FUNCTIONS.find((name) => args.text(name) !== undefined);
-  if (given !== undefined) throw new InputError(`capture: --${given} does not go with --user`);
+  refuse(args, ["image", ...OF_FUNCTIONS, ...OF_IMAGES], "does not go with --user");
   if (args.words.length === 0)
     throw new InputError("capture: --user needs a program: muswarm capture --user -o FILE -- ./program args");
   const output = args.text("output");
@@ -99,6 +148,7 @@ async function user(args: Args, io: Io): Promise<number> {
 
 /** One function after the other; a failed one does not keep the others from it. */
 async function all(args: Args, io: Io): Promise<number> {
+  refuse(args, ["image", ...OF_IMAGES], "does not go with --all");
   if (args.words.length > 0) throw new InputError("capture: --all does not go with the name of a function");
   const folder = args.text("output");
   if (folder === undefined) throw new InputError("capture: --all needs a folder to write to: -o traces");

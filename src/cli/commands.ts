@@ -88,6 +88,21 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: {
       list: { kind: "flag", describe: "List the functions that can be captured" },
       user: { kind: "flag", describe: "Capture a program instead: --user -o FILE -- ./program args" },
+      image: {
+        kind: "text",
+        describe:
+          "Capture a container image: OCI bundle, OCI image layout (folder or tar) or docker save tar",
+      },
+      port: { kind: "integer", min: 1, describe: "Where the server in the image listens" },
+      grpc: { kind: "text", describe: "What to call: package.Service/Method" },
+      http: { kind: "text", describe: 'What to call over HTTP/1.1 instead: /path or "METHOD /path"' },
+      request: {
+        kind: "text",
+        describe: "File with the request: the encoded message (with --proto as JSON), over HTTP the body",
+      },
+      proto: { kind: "text", describe: ".proto file of the service, to give the request as JSON" },
+      header: { kind: "text", repeat: true, describe: '"Name: value" of an HTTP request' },
+      env: { kind: "text", repeat: true, describe: "NAME=value for the container of an image" },
       output: { kind: "text", short: "o", describe: "Trace file to write" },
       warm: { kind: "integer", describe: "Invocations before recording begins" },
       "recorded-warm": {
@@ -96,6 +111,14 @@ export const COMMANDS: readonly CommandSpec[] = [
       },
       invocations: { kind: "integer", min: 1, describe: "Recorded invocations that are measured" },
       runtime: { kind: "text", describe: "Container runtime of the guest" },
+      startup: {
+        kind: "flag",
+        describe: "Record the start of the container and its runtime, too, with a mark at each phase",
+      },
+      "jit-names": {
+        kind: "flag",
+        describe: "Have Node.js (or .NET) name the code that it compiles; it works a little more then",
+      },
       inputs: {
         kind: "text",
         describe: "Inputs of the calls: unique (always the same, the default), linear or random",
@@ -107,6 +130,10 @@ export const COMMANDS: readonly CommandSpec[] = [
     examples: [
       ["muswarm capture --list", ""],
       ["muswarm capture fibonacci-go -o fib.trace --invocations 5", "a new trace"],
+      [
+        "muswarm capture --image app.tar --port 8080 --http /run --request body.json -o app.trace",
+        "an image",
+      ],
       ["muswarm capture --user -o sort.trace -- /usr/bin/sort names.txt", "a program, its user code only"],
     ],
     load: async () => (await import("./capture.js")).captureCommand,

@@ -100,6 +100,19 @@ export const EventKind = {
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 
+/** Phases of a function's life, in their order; a trace need not have all. */
+export const PhaseKind = {
+  /** The container runtime is called to create the container. */
+  ContainerStart: 0,
+  /** The container's program is run: the language's runtime starts. */
+  RuntimeInit: 1,
+  /** The runtime turns to the function's own code. */
+  FunctionInit: 2,
+  /** The function listens for requests. */
+  Execution: 3,
+} as const;
+export type PhaseKind = (typeof PhaseKind)[keyof typeof PhaseKind];
+
 /** A name for a range of addresses, so that misses can be blamed on functions. */
 export interface SymbolDef {
   /** 0 for the kernel, else the address space the name is valid in. */

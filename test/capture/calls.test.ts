@@ -1,13 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { protosOf } from "../../src/capture/builds.js";
 import { callLines, drawInputs, fill } from "../../src/capture/calls.js";
-import { type FunctionSpec, findFunction, listFunctions } from "../../src/capture/functions.js";
+import { type Call, type FunctionSpec, findFunction, listFunctions } from "../../src/capture/functions.js";
 import { companionScript } from "../../src/capture/images.js";
 
 function spec(calls: number, values = { default: 5, from: 1, to: 3 }): FunctionSpec {
   const call = { method: "helloworld.Greeter/SayHello", request: { name: "$" + "{value}" } };
   return { ...findFunction("fibonacci-go"), calls: Array.from({ length: calls }, () => call), values };
 }
+
+const hole = (text: string) => `\${${text}}`;
 
 describe("inputs", () => {
   test("are always the same where they are unique", () => {
@@ -38,8 +40,6 @@ describe("inputs", () => {
 });
 
 describe("a template", () => {
-  const hole = (text: string) => `\${${text}}`;
-
   test("takes the value, from left to right", () => {
     expect(fill(hole("value"), 7)).toBe("7");
     expect(fill(`user_${hole("value+1%80+1")}`, 79)).toBe("user_1");
@@ -100,4 +100,42 @@ test("companions become lines that the guest's shell reads", () => {
     /^companion redis 6379 'env' 'A=it'\\''s' '\/usr\/bin\/redis-server' .* '--save' '' /,
   );
   expect(companionScript([])).toBe("");
+});
+
+describe("calls over HTTP", () => {
+  const served = { ...findFunction("fibonacci-go"), port: 8080 };
+  const sent = (call: Call) => {
+    const [line] = callLines({ ...served, calls: [call] }, [], [{ call: 0, value: served.values.default }]);
+    const [method, request, reply] = line.split(" ");
+    expect(method).toBe("HTTP");
+    return [Buffer.from(request.slice(1), "base64").toString("latin1"), reply];
+  };
+
+  test("without a body are GET", () => {
+    expect(sent({ http: "/a?n=1" })[0]).toBe(
+      "GET /a?n=1 HTTP/1.1\r\nhost: 10.0.0.2:8080\r\nuser-agent: muswarm\r\naccept: */*\r\n\r\n",
+    );
+  });
+
+  test("with one are POST; values are put into path and body", () => {
+    const [text, reply] = sent({ http: `/${hole("value")}`, request: { n: hole("value+1") }, expect: "ok" });
+    expect(text).toMatch(/^POST \/10 HTTP\/1\.1\r\n/);
+    expect(text).toMatch(/\r\ncontent-type: application\/json\r\ncontent-length: 10\r\n\r\n\{"n":"11"\}$/);
+    expect(reply).toBe(`=${Buffer.from("ok").toString("base64")}`);
+  });
+
+  test("have the method and the headers that are given", () => {
+    const [text] = sent({ http: "PUT /x", request: "plain", headers: { "Content-Type": "text/plain" } });
+    expect(text).toMatch(/^PUT \/x .*content-type: text\/plain\r\ncontent-length: 5\r\n\r\nplain$/s);
+  });
+});
+
+test("an image's service need not be known: its request goes as it is", () => {
+  const image = { ...findFunction("fibonacci-go"), runtime: "image" as const };
+  const lines = (call: Call) => callLines({ ...image, calls: [call] }, [], [{ call: 0, value: 1 }]);
+  expect(lines({ method: "a.B/C" })).toEqual(["/a.B/C = -"]);
+  expect(lines({ method: "a.B/C", requestFile: "function.json" })[0]).toMatch(/^\/a\.B\/C =ewog\S+ -$/);
+  expect(() => lines({ method: "a.B", requestFile: "function.json" })).toThrow(
+    "is not package.Service/Method",
+  );
 });

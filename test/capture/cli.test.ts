@@ -10,6 +10,15 @@ describe("muswarm capture", () => {
     ["fibonacci-go more -o x.trace", /unexpected argument "more"; a program and its arguments need --user/],
     ["--all", /--all needs a folder to write to/],
     ["--all fibonacci-go -o x", /--all does not go with the name of a function/],
+    ["fibonacci-go -o x.trace --port 80", /--port needs --image/],
+    ["--image x.tar -o x.trace", /--image needs --port/],
+    ["--image x.tar --port 80 -o x.trace", /needs either --grpc package\.Service\/Method or --http \/path/],
+    ["--image x.tar --port 80 --http run -o x.trace", /--http "run" is neither \/path nor "METHOD \/path"/],
+    ["--image x.tar --port 70000 --http / -o x.trace", /--port 70000 is no port/],
+    ["--image x.tar --port 80 --grpc a/b --header a:b -o x.trace", /--header goes with --http only/],
+    ["--image x.tar --port 80 --http / --request absent -o x.trace", /no file absent/],
+    ["--image x.tar --port 80 --http / --env A -o x.trace", /--env A is not NAME=value/],
+    ["--image x.tar --port 80 --http / --inputs linear -o x.trace", /--inputs does not go with --image/],
     ["fibonacci-go -o x.trace --inputs lineal", /inputs: no generator "lineal"\. Did you mean "linear"\?/],
   ])("%s is answered in one line", async (line, message) => {
     const { code, stderr } = await muswarm(["capture", ...line.split(" ")]);

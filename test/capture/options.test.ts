@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
-import { bundleConfig } from "../../src/capture/bundle.js";
+import { bundleConfig, processOfFunction } from "../../src/capture/bundle.js";
 import { Cache, hashTree } from "../../src/capture/cache.js";
 import { findFunction, listFunctions } from "../../src/capture/functions.js";
 import { callsOf, commandOf, planOf } from "../../src/capture/options.js";
@@ -105,7 +105,7 @@ describe("functions", () => {
   });
 
   test("run in a container that has core 1 alone", () => {
-    const config = bundleConfig(findFunction("fibonacci-go"));
+    const config = bundleConfig(processOfFunction(findFunction("fibonacci-go")));
     expect(config).toMatchObject({
       linux: { resources: { cpu: { cpus: "1" } } },
       process: { args: ["/app/server"] },

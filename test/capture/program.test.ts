@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { Converter } from "../../src/capture/convert.js";
 import { findProgram, isElf, parseProgramMaps } from "../../src/capture/program.js";
-import { shellWord } from "../../src/capture/user.js";
+import { shellWord } from "../../src/capture/words.js";
 import { EventKind } from "../../src/loader/contract.js";
 import { MemorySink, RawBuilder } from "./raw-builder.js";
 

@@ -19,3 +19,7 @@ TEXT ·markEnd(SB), NOSPLIT, $0-0
 TEXT ·markFinish(SB), NOSPLIT, $0-0
 	MARKER(0x04)
 	RET
+
+TEXT ·markStart(SB), NOSPLIT, $0-0
+	MARKER(0x10)
+	RET
