@@ -69,9 +69,11 @@ export class NaiveSystem {
   ) {
     const cores = [...Array(spec.cores).keys()];
     this.horizon = cores.map(() => Infinity);
-    const { numerator, denominator } = lineTransfer(spec.memory.bandwidthGiBs, spec.clockGHz);
+    const simpleMemory = spec.memory;
+    if (simpleMemory.model !== "simple") throw new Error("the twin knows the simple memory only");
+    const { numerator, denominator } = lineTransfer(simpleMemory.bandwidthGiBs, spec.clockGHz);
     this.memory = new NaiveMemory(
-      Math.max(1, cyclesOf(spec.memory.latencyNs, spec.clockGHz)),
+      Math.max(1, cyclesOf(simpleMemory.latencyNs, spec.clockGHz)),
       BigInt(numerator),
       BigInt(denominator),
       this.tally,
