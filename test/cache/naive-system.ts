@@ -645,7 +645,7 @@ export class NaiveSystem {
     if (kind === "prefetch") return;
     for (const p of this.prefetchers)
       if (p.core === core && p.cache === c)
-        p.prefetcher.demand(REQUESTER[kind], line, vline, outcome, now, ready);
+        p.prefetcher.demand(REQUESTER[kind], line, vline, outcome, now, ready, 0);
   }
 
   private runAgents(until: number): void {
