@@ -7,7 +7,7 @@ import { geometryOf } from "./geometry.js";
 import { HeldLines } from "./held.js";
 import { MshrFile, WriteBuffer } from "./mshr.js";
 import type { AttachedPrefetcher, PrefetchQueue } from "./prefetch.js";
-import { createReplacement } from "./replacement.js";
+import { createReplacement } from "./replacement/index.js";
 import { NO_LINE, TagArray } from "./tag-array.js";
 
 /**
@@ -168,9 +168,9 @@ export class Cache {
 
   /**
    * Puts a line in at `now`, to be there at `ready`. A dirty line that it replaces is left in
-   * `dirtyVictim`. @returns the slot.
+   * `dirtyVictim`. @param signature of the instruction that asked, see ReplacementPolicy. @returns the slot.
    */
-  install(line: number, state: number, ready: number, now: number): number {
+  install(line: number, state: number, ready: number, now: number, signature = 0): number {
     const array = this.array;
     const slot = array.choose(line);
     const victim = array.tags[slot];
@@ -184,7 +184,7 @@ export class Cache {
         this.countSingle(Single.Writebacks);
       }
     }
-    array.put(slot, line);
+    array.put(slot, line, signature);
     this.state[slot] = state;
     this.flags[slot] = LineFlag.InFlight;
     this.readyAt[slot] = ready;

@@ -115,7 +115,11 @@ export interface Prefetcher {
   /** Next cycle at which `act` wants to be called; Infinity: never, until something changes it. */
   nextAction: number;
   act(now: number): void;
-  /** `ready`: cycle at which the line is there. */
+  /**
+   * @param virtualLine page id << 6 | line in page; -1 where it is not known (walks)
+   * @param ready cycle at which the line is there
+   * @param pc the instruction that asks, page id << 12 | offset; of a fetch the line's own address; 0: not known
+   */
   demand(
     requester: Requester,
     line: number,
@@ -123,6 +127,7 @@ export interface Prefetcher {
     outcome: Outcome,
     now: number,
     ready: number,
+    pc: number,
   ): void;
   /** A line that this prefetcher brought leaves the cache without having been demanded. */
   evictedUnused(line: number, now: number): void;

@@ -1,5 +1,5 @@
 import { LINE_BYTES } from "./geometry.js";
-import { LruPolicy } from "./replacement.js";
+import { LruPolicy } from "./replacement/index.js";
 import { TagArray } from "./tag-array.js";
 
 /** A cache of the functional hierarchy; LRU, 64-byte lines. */

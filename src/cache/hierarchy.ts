@@ -39,6 +39,8 @@ export class Hierarchy {
   granted: number = LineState.Invalid;
   /** Level that served the last request. */
   servedBy = 0;
+  /** Instruction of the request under way (page id << 12 | offset); 0: nobody's. */
+  pc = 0;
   /** Does the requester's own L1I hold the line? Then a read does not get ownership. */
   private ownShared = false;
   readonly coherence: Coherence;
@@ -97,7 +99,7 @@ export class Hierarchy {
       c.hold(line, ready);
       return ready;
     }
-    c.install(line, this.fillState(c, instruction, ownShared, write), ready, this.time);
+    c.install(line, this.fillState(c, instruction, ownShared, write), ready, this.time, this.pc);
     const victim = c.dirtyVictim;
     if (victim !== NONE) this.writeBack(c, core, victim, Math.max(back, c.dirtyVictimReady) + c.tagLatency);
     return ready;
@@ -180,6 +182,7 @@ export class Hierarchy {
   prefetch(c: Cache, core: number, line: number, virtualLine: number, now: number, m: number): number {
     this.ownShared = false;
     this.granted = EXCLUSIVE;
+    this.pc = 0;
     return this.fill(c, core, PREFETCH, line, virtualLine, false, now, m);
   }
 
@@ -196,6 +199,7 @@ export class Hierarchy {
     const own = this.privates[core].all;
     this.ownShared = false;
     this.granted = EXCLUSIVE;
+    this.pc = 0;
     let supplier = -1;
     let from: Cache = c;
     for (let i = 0; i < own.length; i++) {
@@ -225,12 +229,14 @@ export class Hierarchy {
     if (requester === PREFETCH) return;
     const granted = this.granted;
     const servedBy = this.servedBy;
+    const pc = this.pc;
     const attached = this.attached[core];
     for (let i = 0; i < attached.length; i++)
       if (attached[i].cache === c)
-        attached[i].prefetcher.demand(requester, line, virtualLine, outcome, now, ready);
+        attached[i].prefetcher.demand(requester, line, virtualLine, outcome, now, ready, pc);
     this.granted = granted;
     this.servedBy = servedBy;
+    this.pc = pc;
   }
 
   /** A level below the L1s is asked at `at`; the request got the bus at `grant`. @returns when the data leaves it. */

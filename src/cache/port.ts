@@ -5,7 +5,7 @@ import { type Cache, HINT_MASK, LineFlag, LineState } from "./cache.js";
 import { type CorePort, NOT_NOW, Outcome, Requester, SERVED_BY_MEMORY } from "./contract.js";
 import { Metric, Single } from "./counters.js";
 import type { Hierarchy } from "./hierarchy.js";
-import type { ReplacementPolicy } from "./replacement.js";
+import type { ReplacementPolicy } from "./replacement/index.js";
 
 // A constant of this module is folded into the code; one of another module is looked up at each use.
 const MASK = HINT_MASK;
@@ -121,19 +121,19 @@ export class Port implements CorePort {
   }
 
   fetch(line: number, virtualLine: number, now: number): number {
-    if (!this.fetchHit(line)) return this.access(this.l1i, FETCH, line, virtualLine, now);
+    if (!this.fetchHit(line)) return this.access(this.l1i, FETCH, line, virtualLine, virtualLine << 6, now);
     this.servedBy = 0;
     return now + this.fetchHitLatency;
   }
 
-  load(line: number, virtualLine: number, _pc: number, now: number): number {
-    if (!this.loadHit(line)) return this.access(this.l1d, LOAD, line, virtualLine, now);
+  load(line: number, virtualLine: number, pc: number, now: number): number {
+    if (!this.loadHit(line)) return this.access(this.l1d, LOAD, line, virtualLine, pc, now);
     this.servedBy = 0;
     return now + this.dataHitLatency;
   }
 
-  store(line: number, virtualLine: number, _pc: number, now: number): number {
-    if (!this.storeHit(line)) return this.access(this.l1d, STORE, line, virtualLine, now);
+  store(line: number, virtualLine: number, pc: number, now: number): number {
+    if (!this.storeHit(line)) return this.access(this.l1d, STORE, line, virtualLine, pc, now);
     this.servedBy = 0;
     return now + this.dataHitLatency;
   }
@@ -180,16 +180,23 @@ export class Port implements CorePort {
   }
 
   /** An access that the short way did not settle. */
-  private access(c: Cache, requester: Requester, line: number, virtualLine: number, now: number): number {
+  private access(
+    c: Cache,
+    requester: Requester,
+    line: number,
+    virtualLine: number,
+    pc: number,
+    now: number,
+  ): number {
     const write = requester === STORE;
     let slot = this.lookup(c, line, write);
-    if (slot >= 0) return this.hit(c, slot, requester, line, virtualLine, now);
+    if (slot >= 0) return this.hit(c, slot, requester, line, virtualLine, pc, now);
     if (c.held?.has(line)) return this.hitHeld(c, line, virtualLine, now);
     if (!this.mayLeave(now)) return NOT_NOW;
     if (!this.agents.none) {
       // A prefetch may have brought or driven out the line in the meantime.
       slot = this.lookup(c, line, write);
-      if (slot >= 0) return this.hit(c, slot, requester, line, virtualLine, now);
+      if (slot >= 0) return this.hit(c, slot, requester, line, virtualLine, pc, now);
     }
     const m = c.mshrs.find(now);
     if (m < 0) {
@@ -203,6 +210,7 @@ export class Port implements CorePort {
     const hierarchy = this.hierarchy;
     c.count(ACCESSES, this.core, requester);
     c.count(MISSES, this.core, requester);
+    hierarchy.pc = pc;
     slot = write ? c.find(line) : -1;
     let done: number;
     let outcome: Outcome = Outcome.Miss;
@@ -238,6 +246,7 @@ export class Port implements CorePort {
     requester: Requester,
     line: number,
     virtualLine: number,
+    pc: number,
     now: number,
   ): number {
     const ready = c.readyAt[slot];
@@ -267,8 +276,10 @@ export class Port implements CorePort {
       outcome = late ? Outcome.PrefetchLate : Outcome.PrefetchHit;
     }
     this.servedBy = 0;
-    if (c.queue !== null)
+    if (c.queue !== null) {
+      this.hierarchy.pc = pc;
       this.hierarchy.notify(c, this.core, requester, line, virtualLine, outcome, now, done);
+    }
     return done;
   }
 

@@ -12,12 +12,6 @@ import { Hierarchy } from "./hierarchy.js";
 import { Port, type WalkEntrance } from "./port.js";
 import { AttachedPrefetcher, PrefetchQueue, type Translator } from "./prefetch.js";
 
-/**
- * Latency of the snoop filter in the crossbar above main memory (gem5: SystemXBar, SnoopFilter
- * lookup_latency 1; L2XBar has 0).
- */
-const SYSTEM_SNOOP_FILTER_LATENCY = 1;
-
 /** At most so many: a line bears the number of the one that brought it in a byte. */
 const MAX_PREFETCHERS = 255;
 
@@ -95,7 +89,7 @@ export class MemorySystem {
     });
     if (spec.l1d.infinite) throw new InputError("l1d.infinite: only l1i can be infinite");
 
-    this.memoryBus = new Bus(spec.memoryBus, SYSTEM_SNOOP_FILTER_LATENCY);
+    this.memoryBus = new Bus(spec.memoryBus, spec.memoryBus.snoopFilterLatency);
     const levelBuses = this.connect(cores);
     for (const _ of cores) this.memoryPorts.push(this.memoryBus.addPort());
     const firstShared = spec.levels.findIndex((level) => level.shared);
@@ -242,8 +236,8 @@ export class MemorySystem {
   private connect(cores: readonly number[]): Bus[][] {
     const buses: Bus[][] = [];
     this.spec.levels.forEach((level, k) => {
-      const shared = level.shared ? new Bus(level.bus, 0) : null;
-      buses.push(cores.map(() => shared ?? new Bus(level.bus, 0)));
+      const shared = level.shared ? new Bus(level.bus, level.bus.snoopFilterLatency) : null;
+      buses.push(cores.map(() => shared ?? new Bus(level.bus, level.bus.snoopFilterLatency)));
       this.buses.push(...new Set(buses[k]));
     });
     this.buses.push(this.memoryBus);

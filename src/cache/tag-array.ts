@@ -1,5 +1,5 @@
 import type { Geometry } from "./geometry.js";
-import type { ReplacementPolicy } from "./replacement.js";
+import type { ReplacementPolicy } from "./replacement/index.js";
 
 /** Tag of a slot that holds no line. */
 export const NO_LINE = -1;
@@ -63,8 +63,8 @@ export class TagArray {
     return slot;
   }
 
-  /** Puts a line into the slot chosen for it, in place of what was there. */
-  put(slot: number, line: number): void {
+  /** Puts a line into the slot chosen for it, in place of what was there. @param signature see ReplacementPolicy */
+  put(slot: number, line: number, signature = 0): void {
     const tags = this.tags;
     const filter = this.filter;
     const mask = this.filterMask;
@@ -73,7 +73,7 @@ export class TagArray {
     else filter[old & mask]--;
     filter[line & mask]++;
     tags[slot] = line;
-    this.policy.fill(slot);
+    this.policy.fill(slot, signature);
   }
 
   /** Takes the line out of a slot. */

@@ -3,7 +3,8 @@ import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { z } from "zod";
 import { InputError, nearest, suggestion } from "../errors.js";
-import { type MachineSpec, machineSchema } from "./spec.js";
+import { dramParameters } from "../memory/dram/devices.js";
+import { type DramMemorySpec, type MachineSpec, machineSchema } from "./spec.js";
 
 const MACHINES = fileURLToPath(new URL("../../machines/", import.meta.url));
 
@@ -88,6 +89,7 @@ function crossCheck(spec: MachineSpec, label: string): void {
     fail(
       `levels[${names.length - 1}].shared: the last level of a machine with ${spec.cores} cores must be shared`,
     );
+  if (spec.memory.model === "dram") labelled(label, () => dramParameters(spec.memory as DramMemorySpec));
   if (spec.l1d.infinite) fail("l1d.infinite: only the l1i can be infinite");
   if (spec.core.walker !== "memory" && !names.includes(spec.core.walker))
     fail(`core.walker: no level "${spec.core.walker}".${suggestion(spec.core.walker, ["memory", ...names])}`);
@@ -101,6 +103,16 @@ function crossCheck(spec: MachineSpec, label: string): void {
   }
 }
 
+/** Puts the label of the machine in front of what `check` finds wrong. */
+function labelled(label: string, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof InputError) throw new InputError(`${label}: ${error.message}`);
+    throw error;
+  }
+}
+
 function explain(issue: z.core.$ZodIssue, data: unknown): string {
   const path = pathText(issue.path);
   if (issue.code === "unrecognized_keys") {
@@ -108,9 +120,23 @@ function explain(issue: z.core.$ZodIssue, data: unknown): string {
     const where = path === "" ? key : `${path}.${key}`;
     return `${where}: unknown key.${suggestion(key, knownKeys(issue.path))}`;
   }
+  if (issue.code === "invalid_union" && issue.discriminator !== undefined) return explainUnion(issue, data);
   const got = valueAt(data, issue.path);
   const shown = got === undefined ? "nothing" : JSON.stringify(got);
   return `${path || "top level"}: ${issue.message}; got ${shown.length > 60 ? `${shown.slice(0, 57)}...` : shown}`;
+}
+
+/** The key that says which of several kinds an object is has a wrong value. */
+function explainUnion(issue: z.core.$ZodIssueInvalidUnion, data: unknown): string {
+  const key = issue.discriminator!;
+  const at = issue.path.at(-1) === key ? issue.path : [...issue.path, key];
+  const known = optionsAt(at.slice(0, -1)).flatMap((option) => {
+    const literal = option.shape?.[key] as { def?: { values?: unknown[] } } | undefined;
+    return literal?.def?.values?.map(String) ?? [];
+  });
+  const got = valueAt(data, at);
+  const text = got === undefined ? `is missing. Known: ${known.join(", ")}.` : `no such kind: "${got}".`;
+  return `${pathText(at)}: ${text}${got === undefined ? "" : suggestion(String(got), known)}`;
 }
 
 function pathText(path: readonly PropertyKey[]): string {
@@ -132,21 +158,32 @@ function valueAt(data: unknown, path: readonly PropertyKey[]): unknown {
 
 /** Keys that the schema knows at a path, for the nearest right word. */
 function knownKeys(path: readonly PropertyKey[]): string[] {
-  let schema: unknown = machineSchema;
-  for (const key of path) schema = step(unwrap(schema), key);
-  const object = unwrap(schema) as { shape?: Record<string, unknown> };
-  return Object.keys(object.shape ?? {});
+  return [...new Set(optionsAt(path).flatMap(({ shape }) => Object.keys(shape ?? {})))];
 }
 
-function unwrap(schema: unknown): unknown {
-  let at = schema as { def?: { innerType?: unknown } };
-  while (at?.def?.innerType !== undefined) at = at.def.innerType as typeof at;
+interface SchemaNode {
+  shape?: Record<PropertyKey, unknown>;
+  def?: { element?: unknown; innerType?: unknown; options?: unknown[] };
+}
+
+/** The schema at a path; of a union, each of its members. */
+function optionsAt(path: readonly PropertyKey[]): SchemaNode[] {
+  let nodes = members(machineSchema);
+  for (const key of path)
+    nodes = nodes.flatMap((node) => members(typeof key === "number" ? node.def?.element : node.shape?.[key]));
+  return nodes;
+}
+
+function members(schema: unknown): SchemaNode[] {
+  const node = unwrap(schema);
+  if (node === undefined) return [];
+  return node.def?.options === undefined ? [node] : node.def.options.flatMap(members);
+}
+
+function unwrap(schema: unknown): SchemaNode | undefined {
+  let at = schema as SchemaNode | undefined;
+  while (at?.def?.innerType !== undefined) at = at.def.innerType as SchemaNode;
   return at;
-}
-
-function step(schema: unknown, key: PropertyKey): unknown {
-  const s = schema as { shape?: Record<PropertyKey, unknown>; def?: { element?: unknown } };
-  return typeof key === "number" ? s.def?.element : s.shape?.[key];
 }
 
 function applyOverride(data: unknown, override: Override, label: string): void {

@@ -17,6 +17,17 @@ export const busSchema = z.strictObject({
   responseLatency: cycles.default(1),
   /** Bytes a cycle; 64 moves a line in one cycle. */
   width: powerOfTwo(1, 64).default(64),
+  /** Look-up of the crossbar's snoop filter, which every request passes. gem5: 0 in L2XBar, 1 in SystemXBar. */
+  snoopFilterLatency: cycles.default(0),
+});
+
+/** The crossbar above main memory; defaults are those of gem5's SystemXBar, but for the width. */
+export const memoryBusSchema = z.strictObject({
+  ...busSchema.shape,
+  frontendLatency: cycles.default(3),
+  forwardLatency: cycles.default(4),
+  responseLatency: cycles.default(2),
+  snoopFilterLatency: cycles.default(1),
 });
 
 /** A prefetcher attached to a cache: a plug-in's name and its parameters, which the plug-in validates. */
@@ -132,12 +143,78 @@ export const coreSchema = z.strictObject({
   walker: z.string().default("memory"),
 });
 
-export const memorySchema = z.strictObject({
+const nanoseconds = z.number().min(0).max(1e6);
+
+/** Main memory of fixed latency and limited bandwidth. gem5: SimpleMemory, latency and bandwidth. */
+export const simpleMemorySchema = z.strictObject({
   model: z.literal("simple"),
   sizeMiB: count(16, 1 << 20).default(2048),
   latencyNs: z.number().positive().max(10_000).default(30),
   bandwidthGiBs: z.number().positive().max(10_000).default(12.8),
 });
+
+/** Timing constraints of a DRAM device, in ns, by their names in JEDEC's standards and in gem5's DRAMInterface. */
+export const dramTimingSchema = z.strictObject({
+  tCK: nanoseconds.optional(),
+  tBURST: nanoseconds.optional(),
+  tRCD: nanoseconds.optional(),
+  /** ACT to write; default tRCD. */
+  tRCD_WR: nanoseconds.optional(),
+  tCL: nanoseconds.optional(),
+  /** Write latency; default tCL. */
+  tCWL: nanoseconds.optional(),
+  tRP: nanoseconds.optional(),
+  tRAS: nanoseconds.optional(),
+  tRRD: nanoseconds.optional(),
+  tRRD_L: nanoseconds.optional(),
+  tXAW: nanoseconds.optional(),
+  tCCD_L: nanoseconds.optional(),
+  tWR: nanoseconds.optional(),
+  tWTR: nanoseconds.optional(),
+  tRTP: nanoseconds.optional(),
+  tRTW: nanoseconds.optional(),
+  tCS: nanoseconds.optional(),
+  tRFC: nanoseconds.optional(),
+  tREFI: nanoseconds.optional(),
+});
+
+/** Banked DRAM behind a controller. gem5: MemCtrl and DRAMInterface; defaults are theirs. */
+export const dramMemorySchema = z.strictObject({
+  model: z.literal("dram"),
+  sizeMiB: count(16, 1 << 20).default(2048),
+  /** Device by name; what it says of geometry and timing can be changed by the keys below. */
+  device: z.string().default("DDR4_2400_8x8"),
+  /** Channels, each with a controller of its own; lines go round them. */
+  channels: powerOfTwo(1, 16).default(1),
+  ranks: powerOfTwo(1, 8).optional(),
+  /** Banks of a rank. */
+  banks: powerOfTwo(1, 32).optional(),
+  /** Bank groups of a rank; 0: the device has none. */
+  bankGroups: count(0, 32).optional(),
+  /** Bytes of a row, over all devices of the rank. */
+  rowBytes: powerOfTwo(64, 1 << 16).optional(),
+  timing: dramTimingSchema.prefault({}),
+  /** Lines of the controller's queues. gem5: read_buffer_size, write_buffer_size. */
+  readQueue: count(1, 256).optional(),
+  writeQueue: count(1, 256).optional(),
+  /** From the lowest bits up, read from the right: Row, Rank, Bank, Column, Channel. gem5: addr_mapping. */
+  addressMapping: z.enum(["RoRaBaCoCh", "RoRaBaChCo", "RoCoRaBaCh"]).default("RoRaBaCoCh"),
+  pagePolicy: z.enum(["open", "open_adaptive", "close", "close_adaptive"]).default("open_adaptive"),
+  /** A row is closed after so many accesses; 0: never. */
+  maxAccessesPerRow: count(0, 65536).default(16),
+  /** "frfcfs": row hits first, then first come first served. */
+  scheduling: z.enum(["frfcfs", "fcfs"]).default("frfcfs"),
+  frontendLatencyNs: nanoseconds.default(10),
+  backendLatencyNs: nanoseconds.default(10),
+  /** Percentage of the write queue above which writes are forced, and above which they go when no read waits. */
+  writeHighThreshold: count(1, 100).default(85),
+  writeLowThreshold: count(0, 99).default(50),
+  /** Bursts before the bus is turned around while others wait. */
+  minReadsPerSwitch: count(1, 1024).default(16),
+  minWritesPerSwitch: count(1, 1024).default(16),
+});
+
+export const memorySchema = z.discriminatedUnion("model", [simpleMemorySchema, dramMemorySchema]);
 
 /** Jukebox (ISCA 2022). */
 export const jukeboxSchema = z.strictObject({
@@ -172,7 +249,7 @@ export const machineSchema = z.strictObject({
   levels: z.array(levelSchema).min(1).max(4),
   /** A shared level hands the duty to write a dirty line back up to its only reader, as gem5's caches do. */
   dirtyHandOver: z.boolean().default(false),
-  memoryBus: busSchema.prefault({ frontendLatency: 3, forwardLatency: 4, responseLatency: 2 }),
+  memoryBus: memoryBusSchema.prefault({}),
   memory: memorySchema,
   jukebox: jukeboxSchema.optional(),
 });
@@ -187,4 +264,6 @@ export type CoreSpec = z.output<typeof coreSchema>;
 export type PipelineSpec = z.output<typeof pipelineSchema>;
 export type BranchPredictorSpec = z.output<typeof branchPredictorSchema>;
 export type MemorySpec = z.output<typeof memorySchema>;
+export type SimpleMemorySpec = z.output<typeof simpleMemorySchema>;
+export type DramMemorySpec = z.output<typeof dramMemorySchema>;
 export type JukeboxSpec = z.output<typeof jukeboxSchema>;

@@ -1,6 +1,7 @@
 import type { MemorySpec } from "../machine/spec.js";
 import type { CounterGroup } from "../stats/counters.js";
 import type { MainMemory } from "./contract.js";
+import { DramMemory } from "./dram/dram.js";
 import { SimpleMemory } from "./simple.js";
 
 /** A main memory with its counters and their identities. */
@@ -10,10 +11,12 @@ export interface CountedMemory extends MainMemory {
   checkIdentities(): string[];
 }
 
-/** Builds the memory that a machine asks for. */
+/** Builds the memory that a machine asks for. Throws InputError when its figures do not go together. */
 export function createMemory(spec: MemorySpec, clockGHz: number): CountedMemory {
   switch (spec.model) {
     case "simple":
       return new SimpleMemory(spec, clockGHz);
+    case "dram":
+      return new DramMemory(spec, clockGHz);
   }
 }

@@ -1,9 +1,10 @@
-import type { MemorySpec } from "../machine/spec.js";
-import type { CounterDef, CounterGroup } from "../stats/counters.js";
-import { type MainMemory, TRAFFIC_KINDS, Traffic } from "./contract.js";
+import type { SimpleMemorySpec } from "../machine/spec.js";
+import type { CounterGroup } from "../stats/counters.js";
+import type { MainMemory, Traffic } from "./contract.js";
+import { checkTraffic, countRead, countWrite, TRAFFIC_COUNTERS } from "./counters.js";
+import { gcd } from "./numbers.js";
 import { Reservations } from "./reservations.js";
 
-const LINE_BYTES = 64;
 /** Times are counted from an origin that moves on when they get this large (units of 1 / denominator cycles). */
 const REBASE_AT = 2 ** 51;
 const MAX_DENOMINATOR = 2 ** 24;
@@ -44,52 +45,6 @@ function decimal(x: number): [value: number, scale: number] {
   return [Math.round(x * scale), scale];
 }
 
-function gcd(a: number, b: number): number {
-  while (b !== 0) [a, b] = [b, a % b];
-  return a;
-}
-
-const READ_KINDS = ["fetch", "data", "walk", "prefetch", "metadata", "uncached"] as const;
-const WRITE_KINDS = ["writeback", "metadata", "uncached"] as const;
-const BYTES_READ = 0;
-const BYTES_WRITTEN = BYTES_READ + READ_KINDS.length;
-const READS = BYTES_WRITTEN + WRITE_KINDS.length;
-const WRITES = READS + 1;
-const READ_LATENCY = WRITES + 1;
-
-const DEFS: readonly CounterDef[] = [
-  ...READ_KINDS.map(
-    (kind): CounterDef => ({ name: `bytesRead.${kind}`, unit: "Byte", description: `bytes read: ${kind}` }),
-  ),
-  ...WRITE_KINDS.map(
-    (kind): CounterDef => ({
-      name: `bytesWritten.${kind}`,
-      unit: "Byte",
-      description: `bytes written: ${kind}`,
-    }),
-  ),
-  { name: "reads", unit: "Count", description: "lines read" },
-  { name: "writes", unit: "Count", description: "lines written" },
-  {
-    name: "readLatency",
-    unit: "Cycle",
-    description: "total latency of reads in the controller, queueing included",
-  },
-];
-
-/** Counter slot of a read, and of a write, by Traffic. */
-const READ_SLOT = new Int32Array(TRAFFIC_KINDS).fill(-1);
-READ_SLOT[Traffic.Fetch] = BYTES_READ;
-READ_SLOT[Traffic.Data] = BYTES_READ + 1;
-READ_SLOT[Traffic.Walk] = BYTES_READ + 2;
-READ_SLOT[Traffic.Prefetch] = BYTES_READ + 3;
-READ_SLOT[Traffic.MetadataRead] = BYTES_READ + 4;
-READ_SLOT[Traffic.Uncached] = BYTES_READ + 5;
-const WRITE_SLOT = new Int32Array(TRAFFIC_KINDS).fill(-1);
-WRITE_SLOT[Traffic.Writeback] = BYTES_WRITTEN;
-WRITE_SLOT[Traffic.MetadataWrite] = BYTES_WRITTEN + 1;
-WRITE_SLOT[Traffic.Uncached] = BYTES_WRITTEN + 2;
-
 /**
  * Main memory of fixed latency and limited bandwidth, after gem5's SimpleMemory: one line every
  * 64 B / bandwidth, each `latency` after its turn came. Turns lie at exact fractions of a cycle (no
@@ -99,7 +54,7 @@ export class SimpleMemory implements MainMemory {
   readonly counters: CounterGroup;
   /** Cycles. */
   readonly latency: number;
-  private readonly values = new Float64Array(DEFS.length);
+  private readonly values = new Float64Array(TRAFFIC_COUNTERS.length);
   private readonly turns = new Reservations();
   /** One cycle and one line's transfer, in units of 1 / denominator cycles. */
   private readonly cycle: number;
@@ -107,27 +62,23 @@ export class SimpleMemory implements MainMemory {
   /** Cycle that `turns` counts from. */
   private origin = -0;
 
-  constructor(spec: MemorySpec, clockGHz: number) {
+  constructor(spec: SimpleMemorySpec, clockGHz: number) {
     this.latency = Math.max(1, cyclesOf(spec.latencyNs, clockGHz));
     const { numerator, denominator } = lineTransfer(spec.bandwidthGiBs, clockGHz);
     this.cycle = denominator;
     this.transfer = numerator;
-    this.counters = { path: "memory", defs: DEFS, values: this.values };
+    this.counters = { path: "memory", defs: TRAFFIC_COUNTERS, values: this.values };
   }
 
   read(_line: number, traffic: Traffic, now: number): number {
-    const values = this.values;
     const done = this.turn(now) + this.latency;
-    values[READ_SLOT[traffic]] += LINE_BYTES;
-    values[READS]++;
-    values[READ_LATENCY] += done - now;
+    countRead(this.values, traffic, done - now);
     return done;
   }
 
   write(_line: number, traffic: Traffic, now: number): void {
     this.turn(now);
-    this.values[WRITE_SLOT[traffic]] += LINE_BYTES;
-    this.values[WRITES]++;
+    countWrite(this.values, traffic);
   }
 
   flush(): void {
@@ -136,16 +87,7 @@ export class SimpleMemory implements MainMemory {
 
   /** Every line that was read or written belongs to one kind. */
   checkIdentities(): string[] {
-    const v = this.values;
-    const out: string[] = [];
-    let read = 0;
-    for (let i = 0; i < READ_KINDS.length; i++) read += v[BYTES_READ + i];
-    let written = 0;
-    for (let i = 0; i < WRITE_KINDS.length; i++) written += v[BYTES_WRITTEN + i];
-    if (read !== v[READS] * LINE_BYTES) out.push(`memory: bytesRead ${read} != 64 * reads ${v[READS]}`);
-    if (written !== v[WRITES] * LINE_BYTES)
-      out.push(`memory: bytesWritten ${written} != 64 * writes ${v[WRITES]}`);
-    return out;
+    return checkTraffic(this.values);
   }
 
   /** @returns the cycle (clock edge) at or after which the request's turn has come. */

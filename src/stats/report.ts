@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import type { RunResult } from "../experiment/contract.js";
-import type { CacheSpec, MachineSpec } from "../machine/spec.js";
+import type { CacheSpec, MachineSpec, MemorySpec } from "../machine/spec.js";
 import { cpiByGroup } from "./cpi-groups.js";
 import { type MetricValues, metricsOf, mpkiName, type RunMetrics } from "./metrics.js";
 import { cachesOf } from "./names.js";
@@ -42,8 +42,14 @@ export function describeCaches(machine: MachineSpec): string {
     cache("L1I", machine.l1i),
     cache("L1D", machine.l1d),
     ...machine.levels.map((l) => `${cache(l.name.toUpperCase(), l.cache)}${l.shared ? " shared" : ""}`),
-    `memory ${machine.memory.latencyNs} ns ${machine.memory.bandwidthGiBs} GiB/s`,
+    describeMemory(machine.memory),
   ].join(", ");
+}
+
+/** "memory 30 ns 12.8 GiB/s", "memory DDR4_2400_8x8, 2 channels" */
+function describeMemory(memory: MemorySpec): string {
+  if (memory.model === "simple") return `memory ${memory.latencyNs} ns ${memory.bandwidthGiBs} GiB/s`;
+  return `memory ${memory.device}, ${plural(memory.channels, "channel")}`;
 }
 
 /** "2 cores (pipeline) at 2.5 GHz" */

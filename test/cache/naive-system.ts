@@ -69,9 +69,11 @@ export class NaiveSystem {
   ) {
     const cores = [...Array(spec.cores).keys()];
     this.horizon = cores.map(() => Infinity);
-    const { numerator, denominator } = lineTransfer(spec.memory.bandwidthGiBs, spec.clockGHz);
+    const simpleMemory = spec.memory;
+    if (simpleMemory.model !== "simple") throw new Error("the twin knows the simple memory only");
+    const { numerator, denominator } = lineTransfer(simpleMemory.bandwidthGiBs, spec.clockGHz);
     this.memory = new NaiveMemory(
-      Math.max(1, cyclesOf(spec.memory.latencyNs, spec.clockGHz)),
+      Math.max(1, cyclesOf(simpleMemory.latencyNs, spec.clockGHz)),
       BigInt(numerator),
       BigInt(denominator),
       this.tally,
@@ -643,7 +645,7 @@ export class NaiveSystem {
     if (kind === "prefetch") return;
     for (const p of this.prefetchers)
       if (p.core === core && p.cache === c)
-        p.prefetcher.demand(REQUESTER[kind], line, vline, outcome, now, ready);
+        p.prefetcher.demand(REQUESTER[kind], line, vline, outcome, now, ready, 0);
   }
 
   private runAgents(until: number): void {

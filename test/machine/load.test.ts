@@ -67,6 +67,21 @@ describe("a machine's description", () => {
       message("simple", "core.itlb.ways=24"),
       /core\.itlb: entries \/ ways must be a power of two/,
     ],
+    [
+      "a kind of memory that is not there",
+      message("simple", "memory.model=dran"),
+      /memory\.model: no such kind: "dran"\. Did you mean "dram"\?/,
+    ],
+    [
+      "an unknown key of a DRAM",
+      message("gem5-ddr4", "memory.timing.tBRUST=3"),
+      /memory\.timing\.tBRUST: unknown key\. Did you mean "tBURST"\?/,
+    ],
+    [
+      "an unknown DRAM device",
+      message("gem5-ddr4", "memory.device=DDR4_2400_8x9"),
+      /machine gem5-ddr4: memory\.device: no device "DDR4_2400_8x9"\. Did you mean "DDR4_2400_8x8"\?/,
+    ],
     ["a missing file", message("./no-such.json"), /no-such\.json: cannot be read \(ENOENT\)/],
     [
       "an override without a value",
