@@ -71,9 +71,74 @@ export const tlbSchema = z.strictObject({
   ways: count(1, 65536),
 });
 
+/** gem5: LocalBP, localPredictorSize. */
+export const bimodalSchema = z.strictObject({ entries: powerOfTwo(2, 1 << 24).default(2048) });
+
+/** Counters; as many bits of history as index them. gem5: GshareBP, global_predictor_size. */
+export const gshareSchema = z.strictObject({ entries: powerOfTwo(2, 1 << 24).default(16384) });
+
+/** HPCA 2001's 4 kB point is near 128 perceptrons of 28 bits of history; this is four times that. */
+export const perceptronSchema = z.strictObject({
+  entries: powerOfTwo(1, 1 << 20).default(512),
+  historyLength: count(1, 128).default(28),
+});
+
+const tage = (sizeBits: number[], tagBits: number[], min: number, max: number, reset: number) =>
+  z
+    .strictObject({
+      /** Log2 of the entries: of the bimodal table, then of each tagged table, shortest history first. gem5: logTagTableSizes. */
+      sizeBits: z.array(count(1, 24)).min(3).max(33).default(sizeBits),
+      /** Width of each tagged table's tags. gem5: tagTableTagWidths. */
+      tagBits: z.array(count(2, 24)).min(2).max(32).default(tagBits),
+      minHistory: count(1, 4096).default(min),
+      maxHistory: count(2, 4096).default(max),
+      /** Log2 of the branches after which useful counters are halved. gem5: logUResetPeriod. */
+      usefulResetBits: count(1, 30).default(reset),
+    })
+    .refine((t) => t.sizeBits.length === t.tagBits.length + 1, {
+      error: "sizeBits must have one entry more than tagBits (the bimodal table's, first)",
+    })
+    .refine((t) => t.maxHistory > t.minHistory, { error: "maxHistory must be more than minHistory" });
+
+/** Defaults: gem5's TAGE, the 8-component predictor of the JILP paper. */
+export const tageSchema = tage([13, 9, 9, 9, 9, 9, 9, 9], [9, 9, 10, 10, 11, 11, 12], 5, 130, 18);
+
+/** Defaults: gem5's LTAGE, the 256 kbit predictor of the JILP paper. */
+export const ltageSchema = tage(
+  [14, 10, 10, 11, 11, 11, 11, 10, 10, 10, 10, 9, 9],
+  [7, 7, 8, 8, 9, 10, 11, 12, 12, 13, 14, 15],
+  4,
+  640,
+  19,
+);
+
+/** gem5: LoopPredictor. */
+export const loopSchema = z
+  .strictObject({
+    entries: powerOfTwo(1, 1 << 16).default(256),
+    ways: powerOfTwo(1, 64).default(4),
+    tagBits: count(1, 24).default(14),
+    /** Width of the count of executions. gem5: loopTableIterBits. */
+    tripBits: count(2, 24).default(14),
+  })
+  .refine((l) => l.ways <= l.entries, { error: "ways must be at most entries" });
+
 export const branchPredictorSchema = z.strictObject({
-  /** "tournament", or "none": every taken branch redirects when it is executed. */
+  /**
+   * "none" (every taken branch redirects when it is executed), "always-taken", "btfn", "bimodal", "gshare",
+   * "tournament", "perceptron", "tage", "ltage", or a plug-in's.
+   */
   name: z.string().default("tournament"),
+  /** Sizes of the predictor of that name; absent: its defaults. "ltage" reads `ltage` and `loop`. */
+  bimodal: bimodalSchema.optional(),
+  gshare: gshareSchema.optional(),
+  perceptron: perceptronSchema.optional(),
+  tage: tageSchema.optional(),
+  ltage: ltageSchema.optional(),
+  loop: loopSchema.optional(),
+  /** What a plug-in reads. */
+  parameters: z.record(z.string(), z.json()).optional(),
+  /** Of "tournament". */
   localEntries: powerOfTwo(2, 1 << 20).default(2048),
   globalEntries: powerOfTwo(2, 1 << 20).default(8192),
   choiceEntries: powerOfTwo(2, 1 << 20).default(8192),
@@ -263,6 +328,11 @@ export type TlbSpec = z.output<typeof tlbSchema>;
 export type CoreSpec = z.output<typeof coreSchema>;
 export type PipelineSpec = z.output<typeof pipelineSchema>;
 export type BranchPredictorSpec = z.output<typeof branchPredictorSchema>;
+export type BimodalSpec = z.output<typeof bimodalSchema>;
+export type GshareSpec = z.output<typeof gshareSchema>;
+export type PerceptronSpec = z.output<typeof perceptronSchema>;
+export type TageSpec = z.output<typeof tageSchema>;
+export type LoopSpec = z.output<typeof loopSchema>;
 export type MemorySpec = z.output<typeof memorySchema>;
 export type SimpleMemorySpec = z.output<typeof simpleMemorySchema>;
 export type DramMemorySpec = z.output<typeof dramMemorySchema>;

@@ -1,8 +1,25 @@
-import { describe, expect, it } from "vitest";
-import { BranchCount, createBranchUnit } from "../../src/core/branch/index.js";
+import { describe, expect, it, test } from "vitest";
+import { BranchCount, branchUnitNames, createBranchUnit } from "../../src/core/branch/index.js";
 import { InputError } from "../../src/errors.js";
 import { BranchKind } from "../../src/loader/decode/index.js";
-import { type BranchPredictorSpec, branchPredictorSchema } from "../../src/machine/spec.js";
+import {
+  type BranchPredictorSpec,
+  branchPredictorSchema,
+  loopSchema,
+  ltageSchema,
+  tageSchema,
+} from "../../src/machine/spec.js";
+import {
+  type NaiveDirection,
+  NaiveUnit,
+  naiveBackwardTaken,
+  naiveBimodal,
+  naiveGshare,
+  naiveLtage,
+  naivePerceptron,
+  naiveTage,
+  naiveTournament,
+} from "./naive-branch.js";
 import { seeded } from "./random-program.js";
 
 const SMALL: Partial<BranchPredictorSpec> = {
@@ -17,123 +34,120 @@ const SMALL: Partial<BranchPredictorSpec> = {
   indirectTagBits: 4,
 };
 
-/** Naive twin of the tournament unit: Maps, arrays and strings of outcomes. */
-class NaiveUnit {
-  private local = new Map<number, boolean[]>();
-  private readonly counters = {
-    local: new Map<number, number>(),
-    global: new Map<number, number>(),
-    choice: new Map<number, number>(),
-  };
-  private history: boolean[] = [];
-  private btb = new Map<number, { tag: number; target: number }>();
-  private ras: number[] = [];
-  private sets = new Map<number, { tag: number; target: number }[]>();
-  private path: number[] = [0, 0, 0];
-  constructor(private readonly s: BranchPredictorSpec) {}
+/** Small tables, so that branches collide. */
+const SMALL_TAGE = {
+  sizeBits: [5, 4, 5, 4, 3],
+  tagBits: [4, 5, 6, 7],
+  minHistory: 3,
+  maxHistory: 40,
+  usefulResetBits: 8,
+};
+const SMALL_LOOP = { entries: 8, ways: 2, tagBits: 3, tripBits: 4 };
 
-  private value(bits: boolean[], entries: number): number {
-    return bits.slice(-Math.log2(entries)).reduce((n, b) => n * 2 + (b ? 1 : 0), 0);
-  }
-  private train(map: Map<number, number>, at: number, up: boolean): void {
-    map.set(at, Math.max(0, Math.min(3, (map.get(at) ?? 0) + (up ? 1 : -1))));
-  }
-
-  predict(kind: number, pc: number, next: number, taken: boolean, target: number): boolean {
-    const word = Math.floor(pc / 4);
-    if (kind === BranchKind.Conditional) {
-      const predicted = this.direction(word, taken);
-      if (!predicted) {
-        if (taken) this.learn(word, target);
-        return !taken;
-      }
-      const found = this.find(word);
-      if (!taken) return found === undefined;
-      if (found === target) return true;
-      this.learn(word, target);
-      return false;
-    }
-    this.history.push(true);
-    if (kind === BranchKind.DirectCall || kind === BranchKind.IndirectCall) {
-      this.ras.push(next);
-      if (this.ras.length > this.s.rasEntries) this.ras.shift();
-    }
-    if (kind === BranchKind.Return) return this.ras.pop() === target;
-    if (kind === BranchKind.DirectJump || kind === BranchKind.DirectCall) {
-      if (this.find(word) === target) return true;
-      this.learn(word, target);
-      return false;
-    }
-    let hash = word;
-    this.path.forEach((t, i) => {
-      hash ^= Math.floor(t / 4 ** (i + 1));
-    });
-    const index = hash % this.s.indirectSets;
-    const set = this.sets.get(index) ?? [];
-    this.sets.set(index, set);
-    const tag = word % 2 ** this.s.indirectTagBits;
-    const at = set.findIndex((e) => e.tag === tag);
-    const found = at < 0 ? undefined : set.splice(at, 1)[0].target;
-    set.unshift({ tag, target });
-    if (set.length > this.s.indirectWays) set.pop();
-    this.path = [target, ...this.path.slice(0, 2)];
-    return found === target;
-  }
-
-  private direction(word: number, taken: boolean): boolean {
-    const { counters, s } = this;
-    const slot = word % s.localEntries;
-    const bits = this.local.get(slot) ?? [];
-    const l = this.value(bits, s.localEntries);
-    const g = this.value(this.history, s.globalEntries);
-    const c = this.value(this.history, s.choiceEntries);
-    const localTaken = (counters.local.get(l) ?? 0) > 1;
-    const globalTaken = (counters.global.get(g) ?? 0) > 1;
-    const predicted = (counters.choice.get(c) ?? 0) > 1 ? globalTaken : localTaken;
-    if (localTaken !== globalTaken) this.train(counters.choice, c, globalTaken === taken);
-    this.train(counters.global, g, taken);
-    this.train(counters.local, l, taken);
-    this.local.set(slot, [...bits, taken].slice(-20));
-    this.history = [...this.history, taken].slice(-20);
-    return predicted;
-  }
-  private key(word: number): [number, number] {
-    return [word % this.s.btbEntries, Math.floor(word / this.s.btbEntries) % 2 ** this.s.btbTagBits];
-  }
-  private find(word: number): number | undefined {
-    const [at, tag] = this.key(word);
-    const entry = this.btb.get(at);
-    return entry?.tag === tag ? entry.target : undefined;
-  }
-  private learn(word: number, target: number): void {
-    const [at, tag] = this.key(word);
-    this.btb.set(at, { tag, target });
-  }
-}
+/** By name: small sizes, and the twin for a description. */
+const TWINS: Record<string, [small: object, twin: (spec: BranchPredictorSpec) => NaiveDirection]> = {
+  "always-taken": [{}, () => ({ predict: () => true, always: () => {} })],
+  btfn: [{}, naiveBackwardTaken],
+  bimodal: [{ bimodal: { entries: 16 } }, (s) => naiveBimodal(s.bimodal?.entries ?? 2048)],
+  gshare: [{ gshare: { entries: 32 } }, (s) => naiveGshare(s.gshare?.entries ?? 16384)],
+  tournament: [{}, naiveTournament],
+  perceptron: [
+    { perceptron: { entries: 8, historyLength: 5 } },
+    (s) => naivePerceptron(s.perceptron?.entries ?? 512, s.perceptron?.historyLength ?? 28),
+  ],
+  tage: [{ tage: SMALL_TAGE }, (s) => naiveTage(s.tage ?? tageSchema.parse({}))],
+  ltage: [
+    { ltage: SMALL_TAGE, loop: SMALL_LOOP },
+    (s) => naiveLtage(s.ltage ?? ltageSchema.parse({}), s.loop ?? loopSchema.parse({})),
+  ],
+};
 
 describe("branch prediction", () => {
-  it("of the tournament unit equals that of a naive twin on random branches, also after flushes", () => {
-    for (let seed = 1; seed <= 6; seed++) {
-      const random = seeded(seed);
-      const spec = branchPredictorSchema.parse(seed & 1 ? SMALL : {});
-      const unit = createBranchUnit(spec);
-      let twin = new NaiveUnit(spec);
-      const sites = Array.from({ length: 40 }, () => random(2 ** 31 - 64));
-      for (let i = 0; i < 8000; i++) {
-        const pc = sites[random(40)];
-        const kind = 1 + random(6);
-        const taken = kind !== BranchKind.Conditional || (pc & 8 ? random(8) > 0 : i % 3 === 0);
-        const target =
-          kind === BranchKind.Return && random(2) ? sites[random(3)] + 5 : sites[random(random(2) ? 2 : 40)];
-        expect(unit.predict(kind, pc, pc + 5, taken, target), `seed ${seed} branch ${i}`).toBe(
-          twin.predict(kind, pc, pc + 5, taken, target),
-        );
-        if (random(3000) === 0) {
-          unit.flush();
-          twin = new NaiveUnit(spec);
+  it("has a twin for every unit but the one that predicts nothing", () => {
+    expect(["none", ...Object.keys(TWINS)].sort()).toEqual(branchUnitNames().sort());
+  });
+
+  test.each(Object.keys(TWINS))(
+    "of the %s unit equals that of a naive twin on random branches, also after flushes",
+    (name) => {
+      const [small, twinOf] = TWINS[name];
+      for (let seed = 1; seed <= 4; seed++) {
+        const random = seeded(seed);
+        const spec = branchPredictorSchema.parse(seed & 1 ? { ...SMALL, ...small, name } : { name });
+        const unit = createBranchUnit(spec);
+        let twin = new NaiveUnit(spec, twinOf(spec));
+        const sites = Array.from({ length: 40 }, () => random(2 ** 31 - 64));
+        const executions = new Map<number, number>();
+        for (let i = 0; i < 5000; i++) {
+          const pc = sites[random(3) ? i % 5 : random(40)];
+          const kind = random(4) ? BranchKind.Conditional : 1 + random(6);
+          const nth = executions.get(pc) ?? 0;
+          executions.set(pc, nth + 1);
+          // A loop of 4 to 7 trips, mostly taken, or every third.
+          const pattern = pc & 16 ? nth % (4 + (pc & 3)) > 0 : pc & 8 ? random(8) > 0 : i % 3 === 0;
+          const taken = kind !== BranchKind.Conditional || pattern;
+          const target =
+            kind === BranchKind.Return && random(2)
+              ? sites[random(3)] + 5
+              : sites[random(random(2) ? 2 : 40)];
+          const got = unit.predict(kind, pc, pc + 5, taken, target);
+          const expected = twin.predict(kind, pc, pc + 5, taken, target);
+          if (got !== expected) expect({ seed, i, got }).toEqual({ seed, i, got: expected });
+          if (random(3000) === 0) {
+            unit.flush();
+            twin = new NaiveUnit(spec, twinOf(spec));
+          }
         }
+        expect(unit.counts[BranchCount.CondPredicted]).toBeGreaterThan(2000);
       }
-    }
+    },
+  );
+
+  /** Directions that a unit predicts for a branch at one place; a run of "T" and "N". */
+  const directions = (name: string, outcomes: string, keys: object = {}) => {
+    const unit = createBranchUnit(branchPredictorSchema.parse({ name, ...keys }));
+    return [...outcomes]
+      .map((outcome) => {
+        const before = unit.counts[BranchCount.CondIncorrect];
+        unit.predict(
+          BranchKind.Conditional,
+          0x4000,
+          0x4004,
+          outcome === "T",
+          outcome === "T" ? 0x3000 : 0x4004,
+        );
+        const wrong = unit.counts[BranchCount.CondIncorrect] > before;
+        return wrong ? (outcome === "T" ? "N" : "T") : outcome;
+      })
+      .join("");
+  };
+
+  test.each([
+    ["always-taken", "TNTN", "TTTT", {}],
+    // Taken once, the target is held and lies behind.
+    ["btfn", "NTNT", "NNTT", {}],
+    // A counter from 0: taken from its second step on, through one not taken.
+    ["bimodal", "TTTTNTNNT", "NNTTTTTTN", {}],
+    // Two bits of history, so one counter each for behind TT, NT, TN, NN; alternation is learnt in two rounds.
+    ["gshare", "TNTNTNTNTN", "NNNNNNTNTN", { gshare: { entries: 4 } }],
+    // Bias and weight 0 0 (output 0 is taken), -1 1, -2 2, -1 1 behind a taken branch: 0 again.
+    ["perceptron", "NNTT", "TNNT", { perceptron: { entries: 1, historyLength: 1 } }],
+  ])("%s predicts %s as %s", (name, outcomes, predicted, keys) => {
+    expect(directions(name, outcomes, keys)).toBe(predicted);
+  });
+
+  it("of tage and ltage learns what needs a longer history than gshare's, ltage also long loops", () => {
+    const wrong = (name: string, outcomes: string) => {
+      const tail = outcomes.slice(outcomes.length / 2);
+      return [...directions(name, outcomes).slice(outcomes.length / 2)].filter((d, i) => d !== tail[i])
+        .length;
+    };
+    const every30th = `${"T".repeat(29)}N`.repeat(200);
+    expect(wrong("tournament", every30th)).toBeGreaterThan(50);
+    expect(wrong("tage", every30th)).toBeLessThan(10);
+    const every900th = `${"T".repeat(899)}N`.repeat(20);
+    expect(wrong("tage", every900th)).toBe(10);
+    expect(wrong("ltage", every900th)).toBe(0);
   });
 
   it("predicts a branch that is always taken after 14 executions, and not the first time", () => {
