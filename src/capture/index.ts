@@ -17,7 +17,14 @@ import { Cache, defaultWorkDir } from "./cache.js";
 import { callLines, drawInputs } from "./calls.js";
 import { checkReport, checkTrace } from "./checks.js";
 import { Converter, type ConvertReport } from "./convert.js";
-import { containerOf, containersOf, type Facts, loadFacts, loadProcessFacts } from "./facts.js";
+import {
+  containerOf,
+  containersOf,
+  type Facts,
+  loadFacts,
+  loadProcessFacts,
+  type ProcessFacts,
+} from "./facts.js";
 import { type FunctionSpec, findFunction } from "./functions.js";
 import {
   CaptureError,
@@ -147,7 +154,7 @@ export async function capture(options: CaptureOptions, progress: ProgressSink): 
     const recorded = Date.now();
     await steps.begin("Writing the trace");
     const perfBefore = guest.facts.perfMaps;
-    if (after !== undefined) guest.facts = { ...guest.facts, ...loadProcessFacts(after) };
+    if (after !== undefined) guest.facts = { ...guest.facts, ...later(guest.facts, loadProcessFacts(after)) };
     const result = convert(guest, perfBefore, plan, raw, output, progress);
     await steps.end();
     const seconds = {
@@ -292,6 +299,11 @@ function convert(
     sink.abort();
     throw error;
   }
+}
+
+/** What was said after the recording, over what was said before: some processes have ended since. */
+function later(before: ProcessFacts, after: ProcessFacts): ProcessFacts {
+  return { ...after, mappings: new Map([...before.mappings, ...after.mappings]) };
 }
 
 /** How the container's process is started. */
