@@ -33,6 +33,38 @@ export class Accesses {
     this.address[i] = address;
   }
 
+  /**
+   * Takes away what the processor itself reads and writes when it enters the kernel by an interrupt or fault,
+   * where the emulator has given it to the instruction before: the gate (three words of it), the segment
+   * descriptor (two), with a change of stack the stack's address, then five or, with an error code, six words on
+   * the stack. No instruction makes these accesses. @returns whether there were any
+   */
+  dropDelivery(): boolean {
+    let at = this.count - 1;
+    let pushes = 0;
+    while (pushes < 6 && at >= 0 && this.is(at, 1, 8)) {
+      if (pushes > 0 && this.apart(at + 1, at) !== 8) break;
+      at--;
+      pushes++;
+    }
+    if (pushes < 5) return false;
+    if (at >= 0 && this.is(at, 0, 8)) at--;
+    for (let i = 0; i < 5; i++) if (at - i < 0 || !this.is(at - i, 0, 4)) return false;
+    const isGate = this.apart(at - 4, at - 3) === 4 && this.apart(at - 3, at - 2) === 4;
+    if (!isGate || this.apart(at - 1, at) !== 4) return false;
+    this.count = at - 4;
+    return true;
+  }
+
+  private is(i: number, store: number, size: number): boolean {
+    return this.store[i] === store && this.size[i] === size;
+  }
+
+  /** Bytes from access i to access j. */
+  private apart(i: number, j: number): number {
+    return (this.vpn[j] - this.vpn[i]) * 4096 + (this.address[j] & 4095) - (this.address[i] & 4095);
+  }
+
   /** Gives accesses of an unnamed instruction to the last one that was begun. */
   settle(begun: number): void {
     for (let i = 0; i < this.count; i++) if (this.instr[i] === RAW_LAST_INSN) this.instr[i] = begun - 1;
@@ -77,8 +109,7 @@ export class Accesses {
     const j = i + n;
     if (this.instr[j] !== this.instr[i] || this.store[j] !== this.store[i] || this.size[j] !== 8)
       return false;
-    const apart = (this.vpn[j] - this.vpn[i]) * 4096 + (this.address[j] & 4095) - (this.address[i] & 4095);
-    return apart === bytes;
+    return this.apart(i, j) === bytes;
   }
 
   private slot(instr: number, kind: SlotKind, bytes: number, flags: number, i: number, asid: number): void {

@@ -31,6 +31,8 @@ export interface ConvertReport {
   /** Instructions that the emulator began and that faulted: not in the trace. */
   faulted: number;
   interrupts: number;
+  /** Interrupts and faults whose own accesses (gate, descriptor, stack) the emulator reported; left out. */
+  deliveries: number;
   switches: number;
   /** Repeated string instructions, and their iterations. */
   repeats: number;
@@ -229,6 +231,7 @@ function emptyReport(cores: number): ConvertReport {
     blockExecutions: new Array(cores).fill(0),
     faulted: 0,
     interrupts: 0,
+    deliveries: 0,
     switches: 0,
     repeats: 0,
     iterations: 0,

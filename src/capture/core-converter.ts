@@ -130,6 +130,7 @@ export class CoreConverter {
     if (block !== undefined && done > 0) {
       if (done > block.count) report.overrun++;
       const begun = Math.min(done, block.count);
+      if (entry !== undefined && this.accesses.dropDelivery()) report.deliveries++;
       this.accesses.settle(begun);
       const kept = entry?.kind === EntryKind.Fault && this.faulted(block, begun) ? begun - 1 : begun;
       report.faulted += begun - kept;

@@ -25,6 +25,8 @@ export interface RunOptions {
 }
 
 const KEPT_OUTPUT = 4000;
+/** How long an interrupted program may take to end by itself. */
+const INTERRUPT_MS = 500;
 
 /** Runs a program to its end. @returns its standard output; throws CaptureError with the end of its error output. */
 export function run(
@@ -60,18 +62,41 @@ export function run(
   });
 }
 
-/** Starts a program that is ended with this process, whatever ends it. */
+/**
+ * Starts a program that is ended with this process, whatever ends it, and by the signal: with all the programs
+ * that it has started.
+ */
 export function start(command: string, args: readonly string[], options: RunOptions = {}): ChildProcess {
   const child = spawn(command, args, {
     cwd: options.cwd,
     env: { ...process.env, LC_ALL: "C", ...options.env },
     stdio: ["pipe", "pipe", "pipe"],
-    signal: options.signal,
-    killSignal: "SIGKILL",
+    // A process group of its own, which can be ended as one.
+    detached: true,
   });
-  const end = () => child.kill("SIGKILL");
+  const send = (name: NodeJS.Signals) => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, name);
+    } catch {
+      // It has ended.
+    }
+  };
+  const end = () => send("SIGKILL");
+  let deadline: NodeJS.Timeout | undefined;
+  const interrupt = () => {
+    // fakeroot ends its daemon, which is in no group of ours, when it has time to.
+    send("SIGINT");
+    deadline = setTimeout(end, INTERRUPT_MS);
+  };
+  const { signal } = options;
   process.once("exit", end);
-  child.once("close", () => process.removeListener("exit", end));
+  signal?.addEventListener("abort", interrupt, { once: true });
+  child.once("close", () => {
+    clearTimeout(deadline);
+    process.removeListener("exit", end);
+    signal?.removeEventListener("abort", interrupt);
+  });
+  if (signal?.aborted) interrupt();
   return child;
 }
 

@@ -17,7 +17,14 @@ import { Cache, defaultWorkDir } from "./cache.js";
 import { callLines, drawInputs } from "./calls.js";
 import { checkReport, checkTrace } from "./checks.js";
 import { Converter, type ConvertReport } from "./convert.js";
-import { containerOf, containersOf, type Facts, loadFacts, loadProcessFacts } from "./facts.js";
+import {
+  containerOf,
+  containersOf,
+  type Facts,
+  loadFacts,
+  loadProcessFacts,
+  type ProcessFacts,
+} from "./facts.js";
 import { type FunctionSpec, findFunction } from "./functions.js";
 import {
   CaptureError,
@@ -147,8 +154,8 @@ export async function capture(options: CaptureOptions, progress: ProgressSink): 
     const recorded = Date.now();
     await steps.begin("Writing the trace");
     const perfBefore = guest.facts.perfMaps;
-    if (after !== undefined) guest.facts = { ...guest.facts, ...loadProcessFacts(after) };
-    const result = convert(guest, perfBefore, plan, raw, output, progress);
+    if (after !== undefined) guest.facts = { ...guest.facts, ...later(guest.facts, loadProcessFacts(after)) };
+    const result = await convert(guest, perfBefore, plan, raw, output, progress, signal);
     await steps.end();
     const seconds = {
       boot: (booted - started) / 1000,
@@ -236,21 +243,22 @@ async function prepare(
 }
 
 /** Turns the recording into the trace and checks it. */
-function convert(
+async function convert(
   guest: Guest,
   perfBefore: ReadonlyMap<number, string>,
   plan: Plan,
   raw: string,
   output: string,
   progress: ProgressSink,
-): Omit<CaptureResult, "seconds" | "steps" | "firstReply"> {
+  signal?: AbortSignal,
+): Promise<Omit<CaptureResult, "seconds" | "steps" | "firstReply">> {
   const { facts, spec } = guest;
   const files = filesOf(spec, guest.tree, guest.base);
   const phases = plan.startup
     ? new PhaseFinder(phasePlan(facts, facts.kernelSymbols, guest.ownFiles.length > 0, files.container))
     : undefined;
   const expected = plan.recordedWarm + plan.invocations;
-  const found = prescan(raw);
+  const found = await prescan(raw, signal);
   if (found.finished !== expected) {
     throw new CaptureError(`record: ${found.finished} of ${expected} invocations were recorded`);
   }
@@ -266,7 +274,7 @@ function convert(
       containerOf: (tgid) => containerOf(facts, tgid),
     });
     const bytes = statSync(raw).size;
-    readRaw(raw, converter, (done) => progress.progress(done / bytes, "Writing the trace"));
+    await readRaw(raw, converter, (done) => progress.progress(done / bytes, "Writing the trace"), signal);
     const report = converter.finish();
     const names = new SymbolCollector();
     names.addKernel(facts.kernelSymbols);
@@ -292,6 +300,11 @@ function convert(
     sink.abort();
     throw error;
   }
+}
+
+/** What was said after the recording, over what was said before: some processes have ended since. */
+function later(before: ProcessFacts, after: ProcessFacts): ProcessFacts {
+  return { ...after, mappings: new Map([...before.mappings, ...after.mappings]) };
 }
 
 /** How the container's process is started. */

@@ -11,7 +11,7 @@ export interface Prescan {
 }
 
 /** Reads a recording for the names of its tasks, the number of its invocations and the places of its pages. Throws Error at damage. */
-export function prescan(path: string): Prescan {
+export async function prescan(path: string, signal?: AbortSignal): Promise<Prescan> {
   const result: Prescan = { tasks: {}, begun: 0, finished: 0, pages: new Map() };
   let ended = false;
   const spaces = new AddressSpaces();
@@ -54,7 +54,7 @@ export function prescan(path: string): Prescan {
       ended = true;
     },
   };
-  readRaw(path, handler);
+  await readRaw(path, handler, undefined, signal);
   if (!ended)
     throw new Error("the recording has no end: the emulator was stopped before the client had finished");
   return result;

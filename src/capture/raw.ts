@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
 
 /** The recorder's raw file; capture/plugin/raw.h describes it. Change both together. */
 export const RAW_MAGIC = Uint8Array.from([0x4d, 0x55, 0x53, 0x52, 0x41, 0x57, 0x31, 0]); // "MUSRAW1"
@@ -50,8 +51,16 @@ const CHUNK_BYTES = 1 << 22;
 /** Longest record: a block of 512 instructions of 15 bytes. */
 const MAX_RECORD_BYTES = 16 * 1024;
 
-/** Reads a raw file from start to end; memory use does not depend on its length. Throws Error at damage. */
-export function readRaw(path: string, handler: RawHandler, progress?: (bytes: number) => void): void {
+/**
+ * Reads a raw file from start to end; memory use does not depend on its length. Throws Error at damage, and the
+ * signal's reason.
+ */
+export async function readRaw(
+  path: string,
+  handler: RawHandler,
+  progress?: (bytes: number) => void,
+  signal?: AbortSignal,
+): Promise<void> {
   const fd = openSync(path, "r");
   try {
     const buffer = Buffer.alloc(CHUNK_BYTES + MAX_RECORD_BYTES);
@@ -72,6 +81,9 @@ export function readRaw(path: string, handler: RawHandler, progress?: (bytes: nu
       const used = from + parseRaw(bytes.subarray(from), n === 0, handler);
       done += used;
       progress?.(done);
+      // A long file takes minutes: others, the user's interrupt among them, get their turn.
+      await setImmediate();
+      signal?.throwIfAborted();
       if (n === 0) return;
       bytes.copyWithin(0, used);
       kept = bytes.length - used;

@@ -75,7 +75,7 @@ export async function captureUser(
     const facts = parseProgramMaps(existsSync(maps) ? readFileSync(maps, "utf8") : "");
     const name = basename(program);
     const header = headerOf(options, name, program, recorder);
-    const { report, warnings } = convert(raw, output, header, facts, name, progress);
+    const { report, warnings } = await convert(raw, output, header, facts, name, progress, signal);
     const { bytes, instructions } = finished(output, report);
     return {
       path: output,
@@ -159,14 +159,15 @@ function headerOf(
   };
 }
 
-function convert(
+async function convert(
   raw: string,
   output: string,
   header: TraceHeaderInput,
   facts: ProgramFacts,
   name: string,
   progress: ProgressSink,
-): { report: ConvertReport; warnings: string[] } {
+  signal?: AbortSignal,
+): Promise<{ report: ConvertReport; warnings: string[] }> {
   const sink = createTraceWriter(output, header, { quality: 9 });
   try {
     const converter = new Converter(sink, {
@@ -179,7 +180,7 @@ function convert(
       containerOf: () => 1,
     });
     const bytes = statSync(raw).size;
-    readRaw(raw, converter, (done) => progress.progress(done / bytes, "Writing the trace"));
+    await readRaw(raw, converter, (done) => progress.progress(done / bytes, "Writing the trace"), signal);
     if (!converter.hasEnded)
       throw new CaptureError(
         `record: ${name} has no end: it was ended by a signal, or ran another program in its own place (exec)`,

@@ -31,6 +31,15 @@ const OF_IMAGES = ["port", "grpc", "http", "request", "proto", "header", "env"];
 
 /** `muswarm capture [function]` and `muswarm capture --user -- program args` */
 export async function captureCommand(args: Args, io: Io): Promise<number> {
+  try {
+    return await dispatch(args, io);
+  } catch (error) {
+    if (io.signal.aborted) io.stderr.write("muswarm: capture: interrupted; no trace was written\n");
+    throw error;
+  }
+}
+
+async function dispatch(args: Args, io: Io): Promise<number> {
   if (args.flag("list")) return list(args, io);
   if (args.flag("user")) return await user(args, io);
   if (args.flag("all")) return await all(args, io);

@@ -159,6 +159,52 @@ describe("faults and interrupts", () => {
     ]);
     expect(report.interrupts).toBe(1);
   });
+
+  describe("the accesses by which the processor takes an interrupt", () => {
+    /** An interrupt's accesses behind those of a store. @param words pushed, `stack`: the stack's address is read */
+    const taken = (words: number, stack: boolean, entries = interrupt) =>
+      convert(
+        (raw) => {
+          raw.map(1, DATA_VPN, 4);
+          raw.exec(1, raw.block(CODE, [NOP, STORE], 1), 2).store(1, 8, DATA);
+          for (const at of [0x100, 0x104, 0x108, 0x210, 0x214]) raw.load(1, 4, DATA + at);
+          if (stack) raw.load(1, 8, DATA + 0x304);
+          for (let i = 1; i <= words; i++) raw.store(1, 8, DATA + 0x800 - 8 * i);
+          raw.exec(1, raw.block(HANDLER, [NOP], 3), 1);
+        },
+        { entries },
+      );
+
+    test.each([
+      [5, true],
+      [5, false],
+      [6, true],
+    ])("are left out: %i words, another stack %s", (words, stack) => {
+      const { sink, report } = taken(words, stack);
+      expect(sink.blocks[0].slots).toEqual([{ instr: 1, kind: SlotKind.Store, size: 8, flags: 0 }]);
+      expect(report.deliveries).toBe(1);
+    });
+
+    test("do not make an instruction that faulted look complete", () => {
+      const { sink, report } = convert(
+        (raw) => {
+          raw.map(1, DATA_VPN, 4);
+          raw.exec(1, raw.block(CODE, [NOP, LOAD], 1), 2);
+          for (const at of [0x100, 0x104, 0x108, 0x210, 0x214]) raw.load(1, 4, DATA + at);
+          for (let i = 1; i <= 6; i++) raw.store(1, 8, DATA + 0x800 - 8 * i);
+          raw.exec(1, raw.block(HANDLER, [NOP], 3), 1);
+        },
+        { entries: fault },
+      );
+      expect([...sink.blocks[0].lengths]).toEqual([1]);
+      expect([report.faulted, report.deliveries]).toEqual([1, 1]);
+    });
+
+    test("are not looked for where no interrupt follows, nor found in four words", () => {
+      expect(taken(5, true, new Map()).report.deliveries).toBe(0);
+      expect(taken(4, true).report.deliveries).toBe(0);
+    });
+  });
 });
 
 describe("accesses", () => {

@@ -1,5 +1,6 @@
 import { Converter, type ConvertReport } from "../../src/capture/convert.js";
 import type { KernelEntry } from "../../src/capture/kernel-entries.js";
+import type { PhaseFinder } from "../../src/capture/phases.js";
 import {
   Marker,
   parseRaw,
@@ -157,6 +158,7 @@ export interface ConvertInput {
   entries?: Map<number, KernelEntry>;
   pages?: Map<number, number>;
   containerOf?: (tgid: number) => number;
+  phases?: PhaseFinder;
 }
 
 /** Converts what `fill` records on a machine of two cores; on both a process with asid 1 runs. */
@@ -172,6 +174,7 @@ export function convert(
     entries: input.entries ?? new Map(),
     pages: input.pages ?? new Map(),
     containerOf: input.containerOf ?? (() => 0),
+    phases: input.phases,
   });
   const start = new RawBuilder();
   for (const vcpu of [0, 1]) start.switch(vcpu, 0x1000, 10 + vcpu, 10);

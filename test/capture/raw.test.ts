@@ -82,8 +82,15 @@ describe("the recorder's file", () => {
     expect(() => parseRaw(bytes.subarray(0, 16), true, recorder().handler)).toThrow("ends within a record");
   });
 
-  test("without the magic number is an error", () => {
-    expect(() => readRaw(file("no-magic", new Uint8Array(64)), recorder().handler)).toThrow("did not start");
+  test("without the magic number is an error", async () => {
+    const read = readRaw(file("no-magic", new Uint8Array(64)), recorder().handler);
+    await expect(read).rejects.toThrow("did not start");
+  });
+
+  test("is left when the user interrupts", async () => {
+    const path = file("interrupted", Buffer.concat([RAW_MAGIC, sample().bytes()]));
+    const read = readRaw(path, recorder().handler, undefined, AbortSignal.abort());
+    await expect(read).rejects.toThrow("aborted");
   });
 
   test("with an unknown record is an error", () => {
@@ -93,21 +100,21 @@ describe("the recorder's file", () => {
 });
 
 describe("the first reading", () => {
-  test("finds tasks, invocations and pages", () => {
-    const found = prescan(file("whole", Buffer.concat([RAW_MAGIC, sample().bytes()])));
+  test("finds tasks, invocations and pages", async () => {
+    const found = await prescan(file("whole", Buffer.concat([RAW_MAGIC, sample().bytes()])));
     expect(found).toMatchObject({ tasks: { 77: "sixteen-bytes-xy" }, begun: 1, finished: 1 });
     expect(found.pages.get(0xf_fff8_1000)).toBe(0x1000);
     expect(found.pages.get(0xf_fff8_1001)).toBe(0x1001);
   });
 
-  test("marks a virtual page that is on two physical pages", () => {
+  test("marks a virtual page that is on two physical pages", async () => {
     const raw = new RawBuilder();
     raw.map(0, 5, 1).map(0, 5, 2).map(0, 5, 1).map(0, 6, 3).end();
-    const { pages } = prescan(file("moved", Buffer.concat([RAW_MAGIC, raw.bytes()])));
+    const { pages } = await prescan(file("moved", Buffer.concat([RAW_MAGIC, raw.bytes()])));
     expect([pages.get(5), pages.get(6)]).toEqual([-1, 3]);
   });
 
-  test("keeps a virtual page of two address spaces apart", () => {
+  test("keeps a virtual page of two address spaces apart", async () => {
     const raw = new RawBuilder();
     raw
       .switch(0, 0x1000, 7, 7)
@@ -116,13 +123,13 @@ describe("the first reading", () => {
       .map(0, 5, 2)
       .switch(0, 0x1000, 7, 7)
       .end();
-    const { pages } = prescan(file("spaces", Buffer.concat([RAW_MAGIC, raw.bytes()])));
+    const { pages } = await prescan(file("spaces", Buffer.concat([RAW_MAGIC, raw.bytes()])));
     expect([pages.get(pageKey(1, 5)), pages.get(pageKey(2, 5))]).toEqual([1, 2]);
   });
 
-  test("refuses a recording that was cut off", () => {
+  test("refuses a recording that was cut off", async () => {
     const bytes = sample().bytes();
     const path = file("cut", Buffer.concat([RAW_MAGIC, bytes.subarray(0, bytes.length - 16)]));
-    expect(() => prescan(path)).toThrow("has no end");
+    await expect(prescan(path)).rejects.toThrow("has no end");
   });
 });
