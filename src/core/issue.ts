@@ -212,14 +212,9 @@ export abstract class IssueCommit extends rareCases.RareCases {
       for (;;) {
         const word1 = rows[row + 1];
         const klass = word0 & CLASS_MASK;
-        // Decode: `decodeWidth` a cycle, after Fetch2.
-        let slot = decode + 1;
-        if ((slot & BLAME) > decodeWidth) slot = (slot & TIME) + CYCLE + 1;
-        let other = left2 + decodeDelay;
-        slot = slot - ((slot - other) & ((slot - other) >> 31));
         // Sources.
         let at = words[word1 & 255];
-        other = words[(word1 >>> 8) & 255];
+        let other = words[(word1 >>> 8) & 255];
         at = at - ((at - other) & ((at - other) >> 31));
         if (word1 >>> 16 !== NO_UPPER_SOURCES) {
           other = words[(word1 >>> 16) & 255];
@@ -228,16 +223,22 @@ export abstract class IssueCommit extends rareCases.RareCases {
           at = at - ((at - other) & ((at - other) >> 31));
         }
         at = at - words[EARLY + klass];
-        // Issue: the cycle in progress, or the next where that is full.
-        const room = ((issueUsed - issueLimit) & (issueMemory - memoryIssueLimit)) >> 31;
-        other = (issue + (CYCLE & ~room)) | EXECUTE;
-        at = at - ((at - other) & ((at - other) >> 31));
-        other = (slot & TIME) + executeDelay;
-        at = at - ((at - other) & ((at - other) >> 31));
+        // The functional unit: seldom waited for.
         const oldest = words[OLDEST + klass];
         other = words[oldest];
-        at = at - ((at - other) & ((at - other) >> 31));
+        if (other > at) at = other;
         other = words[FREE + klass];
+        if (other > at) at = other;
+        // Decode: `decodeWidth` a cycle, after Fetch2.
+        let slot = decode + 1;
+        if ((slot & BLAME) > decodeWidth) slot = (slot & TIME) + CYCLE + 1;
+        other = left2 + decodeDelay;
+        if (other > slot) slot = other;
+        other = (slot & TIME) + executeDelay;
+        if (other > at) at = other;
+        // Issue: the cycle in progress, or the next where that is full. Last, since the next micro-op waits for it.
+        const room = ((issueUsed - issueLimit) & (issueMemory - memoryIssueLimit)) >> 31;
+        other = (issue + (CYCLE & ~room)) | EXECUTE;
         at = at - ((at - other) & ((at - other) >> 31));
         let unit = -1;
         if (several && words[SEVERAL + klass] !== 0) {
