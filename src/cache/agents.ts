@@ -76,7 +76,7 @@ export class Agents {
     const by = queue.headPrefetcher;
     const line = queue.headLine;
     if (c.holds(line) || this.heldAbove(c, line)) {
-      c.countPrefetch(PfMetric.InCache, by.core);
+      c.countPrefetch(PfMetric.InCache, by);
       queue.pop();
       by.prefetcher.retired?.(line, now);
       return;
@@ -91,13 +91,14 @@ export class Agents {
     }
     const virtualLine = queue.headVirtualLine;
     queue.issued(now);
-    c.countPrefetch(PfMetric.Issued, by.core);
+    c.countPrefetch(PfMetric.Issued, by);
     c.count(Metric.Accesses, by.core, Requester.Prefetch);
     c.count(Metric.Misses, by.core, Requester.Prefetch);
     const m = c.mshrs.find(now);
     const ready = this.hierarchy.prefetch(c, by.core, line, virtualLine, now, m);
     c.count(Metric.MissLatency, by.core, Requester.Prefetch, ready - now);
     c.markPrefetched(c.find(line), by.index + 1);
+    by.prefetcher.issued?.(line, now, ready);
   }
 
   /** A line that a cache above holds is not prefetched (gem5: an upward snoop squashes the prefetch). */

@@ -162,8 +162,9 @@ export class Cache {
     this.values[this.singleBase + metric]++;
   }
 
-  countPrefetch(metric: number, core: number): void {
-    this.values[this.layout.pf(metric, this.cores.length === 1 ? 0 : core)]++;
+  countPrefetch(metric: number, by: AttachedPrefetcher): void {
+    this.values[this.layout.pf(metric, this.cores.length === 1 ? 0 : by.core)]++;
+    by.counts[metric]++;
   }
 
   /**
@@ -209,8 +210,8 @@ export class Cache {
   notePrefetchUse(slot: number, late: boolean, core: number, now: number): void {
     this.flags[slot] &= ~LineFlag.Prefetched;
     const by = this.prefetchers[this.broughtBy[slot] - 1];
-    this.countPrefetch(PfMetric.Useful, by.core);
-    if (late) this.countPrefetch(PfMetric.Late, by.core);
+    this.countPrefetch(PfMetric.Useful, by);
+    if (late) this.countPrefetch(PfMetric.Late, by);
     // Its own core's demand is reported to the prefetcher as such.
     if (by.core !== core) by.prefetcher.retired?.(this.array.tags[slot], now);
   }
@@ -293,7 +294,7 @@ export class Cache {
   private noteUnused(slot: number, now: number): void {
     if ((this.flags[slot] & LineFlag.Prefetched) === 0) return;
     const by = this.prefetchers[this.broughtBy[slot] - 1];
-    this.countPrefetch(PfMetric.Unused, by.core);
+    this.countPrefetch(PfMetric.Unused, by);
     by.prefetcher.evictedUnused(this.array.tags[slot], now);
   }
 

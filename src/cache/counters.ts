@@ -38,6 +38,14 @@ const PF_METRICS: readonly [name: string, description: string][] = [
   ["pfUnused", "prefetched lines that left the cache without having been demanded"],
 ];
 
+/** What is counted of each prefetcher by itself: PfMetric, and its metadata. */
+export const PrefetcherMetric = { ...PfMetric, MetadataRead: 8, MetadataWritten: 9 } as const;
+export const PREFETCHER_COUNTERS: readonly CounterDef[] = [
+  ...PF_METRICS.map(([name, description]) => ({ name, unit: "Count" as const, description })),
+  { name: "metadataRead", unit: "Byte", description: "metadata read from main memory" },
+  { name: "metadataWritten", unit: "Byte", description: "metadata written to main memory" },
+];
+
 export const Single = {
   Fills: 0,
   Replacements: 1,

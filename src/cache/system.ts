@@ -15,6 +15,10 @@ import { AttachedPrefetcher, PrefetchQueue, type Translator } from "./prefetch.j
 /** At most so many: a line bears the number of the one that brought it in a byte. */
 const MAX_PREFETCHERS = 255;
 
+const LINES_PER_MIB = 16384;
+/** Of main memory, of each prefetcher. */
+const METADATA_LINES = 1 << 20;
+
 /** What a flush throws away; main memory's open rows go with `levels: "all"`. */
 export interface CacheFlush {
   l1i: boolean;
@@ -132,7 +136,7 @@ export class MemorySystem {
     core: number,
     levelName: string,
     factory: (host: PrefetcherHost) => Prefetcher,
-  ): PrefetcherHost {
+  ): AttachedPrefetcher {
     const cache = this.cacheOf(core, levelName, "prefetcher");
     if (cache.held !== null)
       throw new InputError(`${cache.key}.infinite: an infinite cache takes no prefetcher`);
@@ -143,7 +147,10 @@ export class MemorySystem {
     if (this.attached.length === MAX_PREFETCHERS)
       throw new InputError(`at most ${MAX_PREFETCHERS} prefetchers can be attached to a machine`);
     cache.queue ??= new PrefetchQueue(cache.spec.prefetchQueue, cache, this.attached);
-    const host = new AttachedPrefetcher(this.attached.length, core, cache, cache.queue, this, this.pages);
+    const index = this.attached.length;
+    // Just above the machine's memory lies Jukebox's (src/machine).
+    const metadata = this.spec.memory.sizeMiB * LINES_PER_MIB + (index + 1) * METADATA_LINES;
+    const host = new AttachedPrefetcher(index, core, cache, cache.queue, this, this.pages, metadata);
     host.translator = this.translators[core];
     this.attached.push(host);
     this.attachedByCore[core].push(host);

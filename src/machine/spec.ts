@@ -30,8 +30,19 @@ export const memoryBusSchema = z.strictObject({
   snoopFilterLatency: cycles.default(1),
 });
 
-/** A prefetcher attached to a cache: a plug-in's name and its parameters, which the plug-in validates. */
-export const prefetcherSchema = z.looseObject({ name: z.string() });
+/**
+ * A prefetcher: "next-line", "stride", "stream", "best-offset", or a plug-in's. Its parameters stand beside these keys
+ * and are checked by it (src/prefetch).
+ */
+export const prefetcherSchema = z.looseObject({
+  name: z.string(),
+  /** "l1i", "l1d" or a level's name. Default: the prefetcher's; else Jukebox's; else the last level. */
+  level: z.string().optional(),
+  /** The demands that it sees, and whose misses its coverage is measured by. Default: the prefetcher's; else all. */
+  on: z.enum(["all", "instructions", "data"]).optional(),
+  /** On every core, or on the function's alone. */
+  cores: z.enum(["all", "function"]).default("all"),
+});
 
 /** One cache. gem5: size, assoc, tag_latency, data_latency, response_latency, mshrs, tgts_per_mshr, write_buffers. */
 export const cacheSchema = z.strictObject({
@@ -316,6 +327,8 @@ export const machineSchema = z.strictObject({
   dirtyHandOver: z.boolean().default(false),
   memoryBus: memoryBusSchema.prefault({}),
   memory: memorySchema,
+  /** Beside Jukebox. Several at one cache share its queue; a name stands at a cache once. */
+  prefetchers: z.array(prefetcherSchema).max(15).optional(),
   jukebox: jukeboxSchema.optional(),
 });
 
@@ -336,4 +349,6 @@ export type LoopSpec = z.output<typeof loopSchema>;
 export type MemorySpec = z.output<typeof memorySchema>;
 export type SimpleMemorySpec = z.output<typeof simpleMemorySchema>;
 export type DramMemorySpec = z.output<typeof dramMemorySchema>;
+export type PrefetcherSpec = z.output<typeof prefetcherSchema>;
+export type PrefetcherInput = z.input<typeof prefetcherSchema>;
 export type JukeboxSpec = z.output<typeof jukeboxSchema>;

@@ -156,6 +156,7 @@ export class NaiveSystem {
     p.prefetcher = factory({
       core,
       target,
+      metadataLine: 0,
       readMetadata: (_line, now) => {
         const at = bus.request.reserve(now, 1) + bus.down;
         return bus.respond(this.memoryPort[core], this.memory.read("metadata", at), bus.dataCycles);
