@@ -215,7 +215,8 @@ export class DataSide {
       const elements = Math.abs(count);
       while (this.repElement < elements) {
         const left = elements - this.repElement;
-        const index = count < 0 ? left - 1 : this.repElement;
+        // Addresses are those of the first iteration; a negative count goes down from there.
+        const index = count < 0 ? -this.repElement : this.repElement;
         let run = left;
         for (let i = 0; i < operands; i++) {
           const offset = ((addresses[base + 1 + i] & 4095) + index * size) & 63;

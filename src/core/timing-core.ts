@@ -186,7 +186,8 @@ export class TimingCore extends CoreBase {
       const count = addresses[at];
       const elements = Math.abs(count);
       while (this.element < elements) {
-        const index = count < 0 ? elements - 1 - this.element : this.element;
+        // Addresses are those of the first iteration; a negative count goes down from there.
+        const index = count < 0 ? -this.element : this.element;
         while (this.operand < words - 1) {
           const address = addresses[at + 1 + this.operand];
           const write = kind === SlotKind.RepStore || (kind === SlotKind.RepMove && this.operand === 1);
