@@ -79,7 +79,7 @@ export abstract class LineFetch {
   private lineWay = 0;
   private previous = -1;
   private startStamp = LONG_AGO;
-  private request = 0;
+  private request: number = LONG_AGO;
   private walkStep = 0;
   private page = 0;
   private inPage = 0;
@@ -183,6 +183,8 @@ export abstract class LineFetch {
       }
       const n = this.segments;
       let request = ring[((n - this.fetchLimit) & ringMask) << SEGMENT_SHIFT] + CYCLE;
+      // One line a cycle, in order.
+      if (request < this.request + CYCLE) request = this.request + CYCLE;
       const behind = n - this.lineBuffer;
       if (behind >= 0) {
         if (this.poppedCount <= behind) return n;

@@ -14,3 +14,25 @@ describe("a repeated string instruction that goes down", () => {
     });
   }
 });
+
+describe("Fetch1", () => {
+  it("asks for no line of the new path before the branch is known to be wrong, however many may be under way", () => {
+    const p = new Program();
+    // A division, a branch that depends on it, then code of three lines.
+    const branch = p.block(0x1000, ["f7 f1", "85 c0", "0f 85 f6 0f 00 00"]);
+    const path = p.block(
+      0x2000,
+      Array.from({ length: 14 }, () => "48 b8 01 02 03 04 05 06 07 08"),
+    );
+    p.exec(branch).exec(path);
+    const built = build(
+      p,
+      testMachine({ branchPredictor: { name: "none" }, pipeline: { fetchLimit: 4, fetch2InputBuffer: 4 } }),
+    );
+    runAll(built);
+    const times = built.port.log.filter((a) => a.kind === "fetch").map((a) => a.now);
+    expect(times.length).toBe(4);
+    expect(times[2]).toBe(times[1] + 1);
+    expect(times[3]).toBe(times[2] + 1);
+  });
+});
