@@ -352,8 +352,8 @@ export abstract class IssueCommit extends rareCases.RareCases {
                 at = (free[entry] - memoryLatency) | STRUCTURAL;
                 if (stores.left !== stores.taken) {
                   // Stores may leave before; they take slots too.
-                  data.floor = board.cycle(free[entry]);
-                  data.dirty = again = true;
+                  data.hold(board.cycle(free[entry]));
+                  again = true;
                   continue;
                 }
               }
@@ -365,7 +365,7 @@ export abstract class IssueCommit extends rareCases.RareCases {
               } else {
                 const end = +port.load(line, address >>> 6, this.pc(word0, block), board.cycle(commit));
                 if (end === NOT_DONE) {
-                  this.waitForLoad(word0, block, address, board.cycle(commit));
+                  this.waitForLoad(word0, block, address, board.cycle(commit), at & BLAME);
                   if (abreast) this.handOver(blk, row, rowEnd, uop, true, position, handed);
                   abreast = false;
                   fetch.issuedCount = uop;

@@ -147,8 +147,9 @@ export class PipelineCore extends IssueCommit {
     if (stores.next !== NO_STORE && board.cycle(stores.next) === at) {
       done = stores.leave();
       if (!done) stores.putOff(board.stamp(Math.max(at, port.retryAt)));
-      else if (data.pending === STORES) data.pending = NOTHING;
       next = board.cycle(stores.next);
+      // Who waits for stores looks again; what is younger may pass one that the L1D refuses.
+      if (data.pending === STORES && (done || next > at)) data.pending = NOTHING;
     } else if (data.pending > STORES && data.pendingTime === at) {
       done = data.proceed();
       next = data.pendingTime;

@@ -96,7 +96,8 @@ export abstract class RareCases extends CoreBase {
     return (page << 12) | (word0 >>> OFFSET);
   }
 
-  protected waitForLoad(word0: number, block: number, address: number, now: number): void {
+  protected waitForLoad(word0: number, block: number, address: number, now: number, why: number): void {
+    if (why === Cause.Structural) this.data.hold(now);
     const line = this.frames[address >>> 12] | ((address >>> 6) & 63);
     this.data.wait(Pending.Load, false, line, address >>> 6, this.pc(word0, block), now);
   }
@@ -168,7 +169,7 @@ export abstract class RareCases extends CoreBase {
     if (data.floor > this.at + memoryLatency) {
       this.at = data.floor - memoryLatency;
       // A walk's share of the slots is told apart when they are blamed.
-      if (data.walked === 0) this.why = Cause.Structural;
+      if (data.held) this.why = Cause.Structural;
     }
     if (!data.translate(page, 0, this.at + memoryLatency)) return PENDING;
     if (split && !data.translate(addresses[addressAt + 1] >>> 12, 1, this.at + memoryLatency)) return PENDING;
@@ -212,11 +213,8 @@ export abstract class RareCases extends CoreBase {
       if (free > this.at + memoryLatency) {
         this.at = free - memoryLatency;
         this.why = Cause.Structural;
-        if (stores.left !== stores.taken) {
-          data.floor = this.at + memoryLatency;
-          data.dirty = true;
-          return AGAIN;
-        }
+        data.hold(free);
+        if (stores.left !== stores.taken) return AGAIN;
       }
       const pc = this.pc(word0, block);
       const line = (this.pages.ppn[address >>> 12] << 6) | ((address >>> 6) & 63);

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { TlbCount } from "../../src/core/counters.js";
+import { SlotFlag } from "../../src/loader/contract.js";
 import { build, Program, runAll, testMachine } from "./support.js";
 
 describe("a repeated string instruction that goes down", () => {
@@ -34,5 +36,49 @@ describe("Fetch1", () => {
     expect(times.length).toBe(4);
     expect(times[2]).toBe(times[1] + 1);
     expect(times[3]).toBe(times[2] + 1);
+  });
+});
+
+describe("an access of two pages", () => {
+  it("walks for each page once, where the TLB holds one", () => {
+    const p = new Program();
+    const load = p.block(0x1000, ["8b 03"], [[0, "load", 4]]);
+    const split = p.block(
+      0x1002,
+      ["48 8b 03"],
+      [
+        [0, "load", 3],
+        [0, "load", 5, SlotFlag.Split],
+      ],
+    );
+    p.exec(load, 0x8000).exec(split, 0x8ffd, 0x9000);
+    const built = build(p, testMachine({ dtlb: { entries: 1, ways: 1 } }));
+    runAll(built);
+    expect(built.core.counters.dtlb[TlbCount.Misses]).toBe(2);
+  });
+});
+
+describe("a store of two lines", () => {
+  it("waits until both entries of the store buffer that it needs are free", () => {
+    const p = new Program();
+    const store = p.block(
+      0x1000,
+      ["89 03", "89 0b", "48 89 03"],
+      [
+        [0, "store", 4],
+        [1, "store", 4],
+        [2, "store", 8],
+      ],
+    );
+    // The first misses and the second, in another line, does not.
+    p.exec(store, 0x8000, 0x8080, 0x813c);
+    const built = build(p, testMachine({ pipeline: { lsqStoreBuffer: 2 } }));
+    built.port.missing.add(0x8000 / 64);
+    built.port.miss = 500;
+    const end = runAll(built);
+    const [first] = built.port.log.filter((a) => a.kind === "store");
+    expect(first.line).toBe(0x200);
+    // It issues when the first is done, and commits two cycles later.
+    expect(end).toBe(first.now + 500 + 2);
   });
 });
