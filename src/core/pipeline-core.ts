@@ -64,8 +64,15 @@ export class PipelineCore extends IssueCommit {
         if (buffer.count - this.blk <= lookahead && !buffer.ended) continue;
         const status = this.boundary();
         if (status < 0) continue;
+        if (status === RunStatus.Position) {
+          // Stores and fetch may have something to do before the cycle of the last commit.
+          fetch.runAhead(this.blk, this.commitStamp);
+          const next = this.earliest(board.cycle(this.issue) + 1);
+          if (next > this.time) this.time = next;
+          return status;
+        }
         // All that is before is done in order of time, also what has committed but not left yet.
-        if (status !== RunStatus.Position && data.stores.taken !== data.stores.left) {
+        if (data.stores.taken !== data.stores.left) {
           this.eventKind = 0;
           fetch.runAhead(this.blk, this.commitStamp);
           if (!this.turn(horizon, Number.POSITIVE_INFINITY)) return RunStatus.Blocked;

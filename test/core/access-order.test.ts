@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { RunStatus } from "../../src/core/contract.js";
 import { TlbCount } from "../../src/core/counters.js";
 import { SlotFlag } from "../../src/loader/contract.js";
 import { build, Program, runAll, testMachine } from "./support.js";
@@ -80,5 +81,23 @@ describe("a store of two lines", () => {
     expect(first.line).toBe(0x200);
     // It issues when the first is done, and commits two cycles later.
     expect(end).toBe(first.now + 500 + 2);
+  });
+});
+
+describe("a core that stops at a position", () => {
+  it("tells the time of what it has still to do, and by when it had committed", () => {
+    const p = new Program();
+    const store = p.block(0x1000, ["89 03", "f7 f1", "f7 f1"], [[0, "store", 4]]);
+    p.exec(store, 0x8000).exec(p.block(0x1006, ["90"]));
+    const { core, port } = build(p);
+    port.missing.add(0x8000 / 64);
+    core.stopPosition = 1;
+    expect(core.run()).toBe(RunStatus.Position);
+    const { time, committedAt } = core;
+    core.stopPosition = Number.POSITIVE_INFINITY;
+    expect(core.run()).toBe(RunStatus.End);
+    const [left] = port.log.filter((a) => a.kind === "store");
+    expect(time).toBeLessThanOrEqual(left.now);
+    expect(committedAt).toBeGreaterThan(left.now + 10);
   });
 });
