@@ -19,7 +19,7 @@ interface Waiting {
 
 /** The whole machine once more: cores, memory system, and what the scheduler keeps of the capture's order. */
 export class NaiveMachine {
-  private readonly clockwork = new Clockwork();
+  readonly clockwork = new Clockwork();
   private readonly memory: NaiveSystem;
   private readonly cores: NaiveCore[];
   private readonly idleSince = new Map<number, number>();
@@ -56,7 +56,7 @@ export class NaiveMachine {
     this.clockwork.run(() => this.release());
     const stuck = this.cores.filter((core) => !core.ended);
     if (stuck.length > 0) throw new Error(`twin: cores ${stuck.map((c) => c.id)} cannot go on`);
-    return { marks: this.marks, end: this.counts(), late: this.clockwork.late };
+    return { marks: this.marks, end: this.counts() };
   }
 
   private *event(core: NaiveCore, event: StreamEvent): Process {

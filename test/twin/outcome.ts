@@ -12,8 +12,6 @@ export interface Outcome {
   /** At each work event: cycle and counters. */
   marks: { now: number; counts: Counts }[];
   end: Counts;
-  /** Twin: accesses that went after one of a later time. */
-  late?: number;
 }
 
 export interface RunOptions {

@@ -8,7 +8,7 @@ export interface TraceKind {
   /** Block executions of all cores. */
   executions: number;
   /** The cores write the same lines at the same time. */
-  racing: boolean;
+  racing?: boolean;
 }
 
 type SlotShape = [kind: SlotSpec[1], bytes: number];
