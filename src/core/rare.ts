@@ -19,6 +19,7 @@ import { DataSide, Pending } from "./data-side.js";
 import { FetchUnit, ringSize } from "./fetch-unit.js";
 import { Segment } from "./line-fetch.js";
 import { At, CYCLE_SHIFT, FRONT, Scoreboard } from "./scoreboard.js";
+import { WrongPath } from "./wrong-path.js";
 
 // A constant of this module is folded into the code; one of another module is looked up at each use.
 const SHIFT = RECORD_SHIFT;
@@ -53,6 +54,7 @@ export abstract class RareCases extends CoreBase {
   protected readonly board: Scoreboard;
   protected readonly fetch: FetchUnit;
   protected readonly data: DataSide;
+  protected readonly wrongPath: WrongPath;
   /** Blocks that must be in the buffer so that fetch can see as far as it may run ahead. */
   protected readonly lookahead: number;
   /** By page: physical line of its first byte, or DEVICE. */
@@ -88,6 +90,14 @@ export abstract class RareCases extends CoreBase {
       this.translation,
       this.control,
       this.counters,
+    );
+    this.wrongPath = new WrongPath(
+      p,
+      parts.decoded,
+      parts.pages,
+      parts.port.fetchHitLatency,
+      this.board,
+      this.fetch.mask,
     );
   }
 
