@@ -6,6 +6,8 @@ import type { Instruction } from "./program.js";
 /** One line fetched. */
 export interface Segment {
   requested: number;
+  /** When the L1I was asked, behind a walk. */
+  asked: number;
   /** The line is at Fetch1; at Fetch2. */
   there: number;
   available: number;
@@ -104,7 +106,7 @@ export class FrontEnd {
       for (let i = newLine ? 0 : 1; i < block.lines.length; i++) {
         const n = segments.length;
         const reasons = [0];
-        if (n >= 1) reasons.push(segments[n - 1].requested + 1);
+        if (n >= 1) reasons.push(segments[n - 1].asked + 1);
         if (n >= spec.fetchLimit) reasons.push(segments[n - spec.fetchLimit].there + 1);
         if (n >= spec.fetch2InputBuffer) {
           const behind = segments[n - spec.fetch2InputBuffer];

@@ -391,6 +391,7 @@ export class NaivePipelineCore extends NaiveCore {
     const now = this.itlb.lookup(page) ? requested : yield* this.walk("itlb", page, requested);
     segment.walk = now - requested;
     const answer = yield* this.access("fetch", page, (line % 64) * 64, 0, () => now);
+    segment.asked = answer.at;
     segment.servedBy = answer.servedBy;
     segment.miss = answer.servedBy === 0 ? 0 : answer.done - answer.at;
     return answer.done;
