@@ -75,7 +75,14 @@ export abstract class CoreBase implements Core {
     this.counters = new CoreCounters(id, spec, this.unit.counts, slotsPerCycle, () => this.settle());
     this.values = this.counters.values;
     this.control = new ControlFlow(decoded, this.unit, this.values);
-    this.translation = new Translation(spec.core, pages, parts.pageTables, port, this.counters.itlb);
+    this.translation = new Translation(
+      spec.core,
+      pages,
+      parts.pageTables,
+      port,
+      this.counters.itlb,
+      this.counters.walks,
+    );
     this.commitSlots = slotsPerCycle;
   }
 

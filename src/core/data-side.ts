@@ -3,7 +3,6 @@ import { type PageTable, SlotKind } from "../loader/contract.js";
 import type { PipelineSpec } from "../machine/spec.js";
 import type { CoreParts } from "./core-base.js";
 import { type CoreCounters, Count, levelIndex, TlbCount } from "./counters.js";
-import { WALK_LEVELS } from "./page-tables.js";
 import type { Scoreboard } from "./scoreboard.js";
 import { Outstanding, StoreBuffer } from "./store-buffer.js";
 import type { Translation } from "./translation.js";
@@ -61,7 +60,6 @@ export class DataSide {
   private virtualLine = 0;
   private pc = 0;
   private walkPage = 0;
-  private walkStep = 0;
   private walkStart = -0;
   private repActive = false;
   private repTime = -0;
@@ -115,7 +113,7 @@ export class DataSide {
     this.pending = Pending.Walk;
     this.pendingTime = now;
     this.walkPage = page;
-    this.walkStep = 0;
+    this.translation.dataWalk.begin(page);
     this.walkStart = now;
     // The second page is looked at when the first is translated: its walk may drive the first out, which no longer matters.
     this.translated |= which === 0 ? 1 : 3;
@@ -170,15 +168,14 @@ export class DataSide {
 
   private walk(now: number): boolean {
     const { port, translation } = this;
-    const done = port.walk(translation.tables.lines[this.walkPage * WALK_LEVELS + this.walkStep], now);
+    const done = translation.dataWalk.proceed(now);
     if (done === NOT_NOW) {
       this.pendingTime = Math.max(now, port.retryAt);
       return false;
     }
     this.pendingTime = done;
-    if (++this.walkStep < WALK_LEVELS) return true;
+    if (!translation.dataWalk.over) return true;
     translation.dtlb.fill(this.walkPage);
-    translation.tables.touched(this.walkPage);
     translation.lastDPage = this.walkPage;
     this.counters.dtlb[TlbCount.WalkCycles] += done - this.walkStart;
     this.walked += done - this.walkStart;

@@ -15,7 +15,6 @@ import {
 import { RunStatus } from "./contract.js";
 import { CoreBase, type CoreParts, RUN_AHEAD } from "./core-base.js";
 import { Cause, Count, levelIndex, TlbCount } from "./counters.js";
-import { WALK_LEVELS } from "./page-tables.js";
 
 /** What an access that could not be done yet is for. */
 const Op = { Fetch: 0, Load: 1, Store: 2 } as const;
@@ -34,7 +33,8 @@ export class TimingCore extends CoreBase {
   private instr = 0;
   private chunks = 0;
   private piece = 0;
-  private walkStep = -1;
+  /** The access in progress walks, or has walked. */
+  private walking = false;
   private inBlock = false;
   /** Of a Rep row: segment, segments, elements done in it, operand. */
   private segment = 0;
@@ -213,7 +213,7 @@ export class TimingCore extends CoreBase {
     const fetch = op === Op.Fetch;
     const line = (pages.ppn[page] << 6) | (offset >> 6);
     const virtualLine = (page << 6) | (offset >> 6);
-    if (page !== (fetch ? translation.lastIPage : translation.lastDPage) || this.walkStep >= 0) {
+    if (page !== (fetch ? translation.lastIPage : translation.lastDPage) || this.walking) {
       if (!this.translate(fetch, page, horizon)) return false;
     }
     const io = pages.io[page] !== 0;
@@ -246,39 +246,37 @@ export class TimingCore extends CoreBase {
       );
       if (io) values[Count.Uncached]++;
       (fetch ? this.counters.itlb : this.counters.dtlb)[TlbCount.Accesses]++;
-      this.walkStep = -1;
+      this.walking = false;
       return true;
     }
   }
 
   private translate(fetch: boolean, page: number, horizon: number): boolean {
-    const { translation, port } = this;
+    const { translation } = this;
     const tlb = fetch ? translation.itlb : translation.dtlb;
     const counts = fetch ? this.counters.itlb : this.counters.dtlb;
-    if (this.walkStep < 0) {
+    const walk = fetch ? translation.fetchWalk : translation.dataWalk;
+    if (!this.walking) {
       if (tlb.lookup(page)) {
         if (fetch) translation.lastIPage = page;
         else translation.lastDPage = page;
         return true;
       }
       counts[TlbCount.Misses]++;
-      this.walkStep = 0;
+      walk.begin(page);
+      this.walking = true;
     }
-    while (this.walkStep < WALK_LEVELS) {
+    while (!walk.over) {
       const now = this.commitCycle;
-      const done = port.walk(translation.tables.lines[page * WALK_LEVELS + this.walkStep], now);
+      const done = walk.proceed(now);
       if (done === NOT_NOW) {
         if (!this.later(now, horizon, fetch ? Cause.Itlb : Cause.Dtlb)) return false;
         continue;
       }
       counts[TlbCount.WalkCycles] += done - now;
       this.spend(done, fetch ? Cause.Itlb : Cause.Dtlb);
-      this.walkStep++;
     }
-    if (!tlb.probe(page)) {
-      tlb.fill(page);
-      translation.tables.touched(page);
-    }
+    if (!tlb.probe(page)) tlb.fill(page);
     if (fetch) translation.lastIPage = page;
     else translation.lastDPage = page;
     return true;

@@ -10,6 +10,7 @@ import { type ResolvedPrefetcher, resolvePrefetcher } from "../prefetch/index.js
 import {
   type CacheSpec,
   type DramMemorySpec,
+  type EntriesSpec,
   type MachineSpec,
   machineSchema,
   type PrefetcherInput,
@@ -156,12 +157,28 @@ function crossCheck(spec: MachineSpec, label: string): void {
     fail(`core.walker: no level "${spec.core.walker}".${suggestion(spec.core.walker, ["memory", ...names])}`);
   if (spec.jukebox !== undefined && !names.includes(spec.jukebox.level))
     fail(`jukebox.level: no level "${spec.jukebox.level}".${suggestion(spec.jukebox.level, names)}`);
-  for (const which of ["itlb", "dtlb"] as const) {
-    const tlb = spec.core[which];
-    const sets = tlb.entries / tlb.ways;
+  for (const [key, { entries, ways }] of tlbsOf(spec)) {
+    const sets = entries / ways;
     if (!Number.isInteger(sets) || (sets & (sets - 1)) !== 0)
-      fail(`core.${which}: entries / ways must be a power of two, got ${tlb.entries} / ${tlb.ways}`);
+      fail(`${key}: entries / ways must be a power of two, got ${entries} / ${ways}`);
+    if (key.endsWith(".large") && !spec.core.largeKernelPages)
+      fail(`${key}: has no use without core.largeKernelPages`);
   }
+}
+
+/** Every TLB, part of one and page-walk cache with its key. */
+function tlbsOf({ core }: MachineSpec): [key: string, spec: EntriesSpec][] {
+  const out: [string, EntriesSpec][] = [];
+  for (const which of ["itlb", "dtlb", "l2tlb"] as const) {
+    const tlb = core[which];
+    if (tlb !== undefined) out.push([`core.${which}`, tlb]);
+    if (tlb?.large !== undefined) out.push([`core.${which}.large`, tlb.large]);
+  }
+  for (const which of ["pml4e", "pdpte", "pde"] as const) {
+    const cache = core.pageWalkCaches?.[which];
+    if (cache !== undefined) out.push([`core.pageWalkCaches.${which}`, cache]);
+  }
+  return out;
 }
 
 /** Every cache with its key. */

@@ -68,7 +68,7 @@ export class Machine {
     this.functionCore = header.functionCore;
     this.memory = new MemorySystem(this.spec, { seed: options.seed, dirtyHandOver: spec.dirtyHandOver });
     this.memory.setPages(pages);
-    const pageTables = new PageTables(pages, spec.memory.sizeMiB);
+    const pageTables = new PageTables(pages, spec.memory.sizeMiB, spec.core.largeKernelPages);
     this.cores = Array.from({ length: header.cores }, (_, id) => {
       const core = createCore(id, {
         spec: this.spec,

@@ -76,10 +76,32 @@ export const levelSchema = z.strictObject({
   cache: cacheSchema,
 });
 
-export const tlbSchema = z.strictObject({
+const entriesSchema = z.strictObject({
   entries: count(1, 65536),
   /** Ways; equal to entries: fully associative. */
   ways: count(1, 65536),
+});
+
+export const tlbSchema = z.strictObject({
+  ...entriesSchema.shape,
+  /** A part of its own for 2 MB pages (`largeKernelPages`); absent: they share the entries. */
+  large: entriesSchema.optional(),
+});
+
+/** Second-level TLB of a core, for instructions and data and all page sizes. */
+export const l2tlbSchema = z.strictObject({
+  ...tlbSchema.shape,
+  /** From a miss above to the translation, or to the begin of the walk. */
+  latency: cycles,
+});
+
+/** Caches of page-table entries that are no leaves; a hit in the deepest saves the reads above it. Intel's names. */
+export const pageWalkCachesSchema = z.strictObject({
+  pml4e: entriesSchema.optional(),
+  pdpte: entriesSchema.optional(),
+  pde: entriesSchema.optional(),
+  /** Before the first read of a walk. */
+  latency: cycles.default(1),
 });
 
 /** gem5: LocalBP, localPredictorSize. */
@@ -215,6 +237,15 @@ export const coreSchema = z.strictObject({
   branchPredictor: branchPredictorSchema.prefault({}),
   itlb: tlbSchema,
   dtlb: tlbSchema,
+  /** Absent: none. */
+  l2tlb: l2tlbSchema.optional(),
+  /** Absent: none; every walk reads each level. */
+  pageWalkCaches: pageWalkCachesSchema.optional(),
+  /**
+   * Kernel pages whose 2 MB region is, as far as the trace knows, mapped to 2 MB of memory in one piece and aligned
+   * are translated as one page of 2 MB: Linux maps its text and all of memory so. Absent: all pages are 4 kB.
+   */
+  largeKernelPages: z.boolean().optional(),
   /** Where page-table reads enter the memory system: "memory" (uncached) or a level's name. */
   walker: z.string().default("memory"),
 });
@@ -338,6 +369,9 @@ export type CacheSpec = z.output<typeof cacheSchema>;
 export type LevelSpec = z.output<typeof levelSchema>;
 export type BusSpec = z.output<typeof busSchema>;
 export type TlbSpec = z.output<typeof tlbSchema>;
+export type EntriesSpec = z.output<typeof entriesSchema>;
+export type L2TlbSpec = z.output<typeof l2tlbSchema>;
+export type PageWalkCachesSpec = z.output<typeof pageWalkCachesSchema>;
 export type CoreSpec = z.output<typeof coreSchema>;
 export type PipelineSpec = z.output<typeof pipelineSchema>;
 export type BranchPredictorSpec = z.output<typeof branchPredictorSchema>;
