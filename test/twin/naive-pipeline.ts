@@ -211,7 +211,7 @@ export class NaivePipelineCore extends NaiveCore {
   private *translate(issue: Issue, addresses: number[]): Process {
     for (const address of addresses) {
       const page = address >>> 12;
-      if (this.dtlb.lookup(page)) continue;
+      if (this.translated("dtlb", page)) continue;
       const from = this.accessAt(issue);
       const end = yield* this.walk("dtlb", page, from);
       issue.walked += end - from;
@@ -305,7 +305,7 @@ export class NaivePipelineCore extends NaiveCore {
         for (const [i, address] of addresses.entries()) {
           const write = kind === SlotKind.RepStore || (kind === SlotKind.RepMove && i === 1);
           const page = address >>> 12;
-          if (!this.dtlb.lookup(page)) {
+          if (!this.translated("dtlb", page)) {
             const from = now;
             now = yield* this.walk("dtlb", page, from);
             issue.walked += now - from;
@@ -388,7 +388,7 @@ export class NaivePipelineCore extends NaiveCore {
     this.count("fetchLines");
     this.count("itlb.accesses");
     const requested = at();
-    const now = this.itlb.lookup(page) ? requested : yield* this.walk("itlb", page, requested);
+    const now = this.translated("itlb", page) ? requested : yield* this.walk("itlb", page, requested);
     segment.walk = now - requested;
     const answer = yield* this.access("fetch", page, (line % 64) * 64, 0, () => now);
     segment.asked = answer.at;
