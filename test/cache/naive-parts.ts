@@ -128,6 +128,8 @@ export class NaiveCache {
   hasPrefetcher = false;
   held: Map<number, number> | null;
   below: NaiveCache | null = null;
+  inclusion: "inclusive" | "exclusive" | "non-inclusive" = "non-inclusive";
+  above: NaiveCache[] = [];
   bus!: NaiveBus;
   port = 0;
   private clock = 0;
@@ -177,24 +179,39 @@ export class NaiveCache {
     line.usedAt = ++this.clock;
   }
 
-  /** @returns the line that had to go, if it was dirty. */
+  /** Does a cache above hold the line? */
+  heldAbove(line: number): boolean {
+    return this.above.some((c) => c.holds(line));
+  }
+
+  /** @returns the line that had to go, if it was dirty, here or above, or if the level below takes clean ones, too. */
   install(line: number, state: NaiveState, readyAt: number, now: number): NaiveLine | null {
     const set = this.sets[line % this.sets.length];
     let way = set.indexOf(null);
-    let dirty: NaiveLine | null = null;
+    let out: NaiveLine | null = null;
     if (way < 0) {
       way = this.victim(set as NaiveLine[]);
       const victim = set[way]!;
       this.single("replacements");
       this.noteUnused(victim, now);
-      if (victim.state === "M") {
-        dirty = victim;
-        this.single("writebacks");
+      if (this.inclusion === "inclusive") {
+        for (const c of this.above) {
+          const copy = c.find(victim.line);
+          if (copy === null) continue;
+          c.single("recalled");
+          if (copy.state === "M") {
+            victim.state = "M";
+            victim.readyAt = Math.max(victim.readyAt, copy.readyAt);
+          }
+          c.remove(victim.line, now);
+        }
       }
+      if (victim.state === "M") this.single("writebacks");
+      if (victim.state === "M" || this.below?.inclusion === "exclusive") out = victim;
     }
     set[way] = { line, state, readyAt, targets: 1, usedAt: ++this.clock, prefetchedBy: null };
     this.single("fills");
-    return dirty;
+    return out;
   }
 
   remove(line: number, now: number): void {
