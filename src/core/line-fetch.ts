@@ -255,6 +255,8 @@ export abstract class LineFetch {
     const level = levelIndex(this.port.servedBy);
     const { ring } = this;
     this.waiting = NOTHING;
+    // The line behind it goes later, also where this one waited for a walk.
+    this.request = this.board.stamp(now);
     const stamp = this.board.stamp(done);
     ring[entry] = stamp;
     ring[entry | AVAILABLE] = stamp + this.lineDelay;

@@ -38,6 +38,16 @@ describe("Fetch1", () => {
     expect(times[2]).toBe(times[1] + 1);
     expect(times[3]).toBe(times[2] + 1);
   });
+
+  it("asks for the line behind one that waits for its page walk after that one", () => {
+    const p = new Program();
+    const line = Array.from({ length: 14 }, () => "48 b8 01 02 03 04 05 06 07 08");
+    p.exec(p.block(0x1000, line));
+    const built = build(p, testMachine({ pipeline: { fetchLimit: 3, fetch2InputBuffer: 3 } }));
+    built.port.walkCycles = 10;
+    runAll(built);
+    expect(built.port.log.filter((a) => a.kind === "fetch").map((a) => a.now)).toEqual([40, 41, 42]);
+  });
 });
 
 describe("an access of two pages", () => {

@@ -6,6 +6,8 @@ import type { Instruction } from "./program.js";
 /** One line fetched. */
 export interface Segment {
   requested: number;
+  /** When the L1I was asked, behind a walk. */
+  asked: number;
   /** The line is at Fetch1; at Fetch2. */
   there: number;
   available: number;
@@ -25,14 +27,29 @@ export interface Fetched {
   leaves: number;
   /** The line it is the first of. */
   segment: Segment | undefined;
+  /** Where fetch comes from, when it was redirected at the commit of what is before. */
+  from: { leaving: AtMost; available: number } | undefined;
 }
+
+const AT_COMMIT: Way[] = ["mispredict", "interrupt", "system"];
 
 /** Numbers in order of which at most `limit` are alike. */
 export class AtMost {
-  private at = 0;
-  private used = 0;
+  private used: number;
 
-  constructor(private readonly limit: number) {}
+  /** @param at the first is larger */
+  constructor(
+    private readonly limit: number,
+    private at = -1,
+  ) {
+    this.used = limit;
+  }
+
+  copy(): AtMost {
+    const copy = new AtMost(this.limit, this.at);
+    copy.used = this.used;
+    return copy;
+  }
 
   get last(): number {
     return this.at;
@@ -89,7 +106,7 @@ export class FrontEnd {
       for (let i = newLine ? 0 : 1; i < block.lines.length; i++) {
         const n = segments.length;
         const reasons = [0];
-        if (n >= 1) reasons.push(segments[n - 1].requested + 1);
+        if (n >= 1) reasons.push(segments[n - 1].asked + 1);
         if (n >= spec.fetchLimit) reasons.push(segments[n - spec.fetchLimit].there + 1);
         if (n >= spec.fetch2InputBuffer) {
           const behind = segments[n - spec.fetch2InputBuffer];
@@ -136,6 +153,9 @@ export class FrontEnd {
         available = Math.max(available, first.available);
       };
       if (step.newLine) yield* nextLine();
+      let from = AT_COMMIT.includes(step.way)
+        ? { leaving: this.leaving.copy(), available: segments[at - 1].available }
+        : undefined;
       for (const instruction of step.block.instructions) {
         if (instruction.crosses) yield* nextLine();
         const behind = this.microOps - spec.queue;
@@ -144,7 +164,8 @@ export class FrontEnd {
           available = Math.max(available, host.issued(behind)! + 1);
         }
         const leaves = this.leaving.next(available);
-        this.fetched.push({ step, instruction, leaves, segment: first });
+        this.fetched.push({ step, instruction, leaves, segment: first, from });
+        from = undefined;
         this.microOps += instruction.microOps.length;
         first = undefined;
         available = 0;

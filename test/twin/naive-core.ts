@@ -9,7 +9,7 @@ import type { Clockwork, Process } from "./clockwork.js";
 import { NaiveControl, type Step } from "./control.js";
 import { NaiveSlots } from "./slots.js";
 import type { StreamEvent, Stretch } from "./stretches.js";
-import { NaiveTlb } from "./translation.js";
+import { type MappedPage, NaiveTlb, NaiveWalker } from "./translation.js";
 
 /** What the machine gives a core. */
 export interface NaiveParts {
@@ -19,8 +19,8 @@ export interface NaiveParts {
   clockwork: Clockwork;
   pages: PageTable;
   decoded: DecodedTable;
-  /** By page, the lines that a walk reads. */
-  pageTables: number[][];
+  /** By page. */
+  pageTables: MappedPage[];
   /** An event that the system handles: waits for it. */
   event: (core: NaiveCore, event: StreamEvent) => Process;
 }
@@ -41,6 +41,7 @@ export abstract class NaiveCore {
   readonly slots: NaiveSlots;
   readonly itlb: NaiveTlb;
   readonly dtlb: NaiveTlb;
+  private readonly walker: NaiveWalker;
   unit: NaiveUnit | undefined;
   readonly path: string;
   ended = false;
@@ -53,11 +54,12 @@ export abstract class NaiveCore {
     protected readonly parts: NaiveParts,
     slotsPerCycle: number,
   ) {
-    const { spec, tally, pages, decoded } = parts;
+    const { spec, tally, decoded } = parts;
     this.path = `cpu${id}`;
     this.slots = new NaiveSlots(slotsPerCycle, tally, this.path);
-    this.itlb = new NaiveTlb(spec.core.itlb, pages);
-    this.dtlb = new NaiveTlb(spec.core.dtlb, pages);
+    this.itlb = new NaiveTlb(spec.core.itlb);
+    this.dtlb = new NaiveTlb(spec.core.dtlb);
+    this.walker = new NaiveWalker(spec.core, (name) => this.count(`mmu.${name}`));
     this.unit = naiveUnit(spec.core.branchPredictor);
     this.control = new NaiveControl(decoded, this.unit, tally, this.path);
   }
@@ -77,8 +79,7 @@ export abstract class NaiveCore {
   protected abstract stretch(steps: Step[]): Process;
 
   flush(tlb: boolean, predictor: boolean): void {
-    if (tlb) this.itlb.flush();
-    if (tlb) this.dtlb.flush();
+    if (tlb) for (const part of [this.itlb, this.dtlb, this.walker]) part.flush();
     if (predictor) this.unit?.flush();
   }
 
@@ -103,16 +104,26 @@ export abstract class NaiveCore {
     this.count("numStores", block.stores);
   }
 
-  /** Reads the page tables from cycle `at` on. @returns when that is done. */
+  /** Is the page translated? Then it is the most recently used. */
+  protected translated(which: "itlb" | "dtlb", page: number): boolean {
+    return this[which].lookup(this.parts.pageTables[page]);
+  }
+
+  /** A page that its TLB does not hold, from cycle `at` on. @returns when it is translated. */
   protected *walk(which: "itlb" | "dtlb", page: number, at: number): Process<number> {
     const { memory, pageTables } = this.parts;
+    const mapped = pageTables[page];
     this.count(`${which}.misses`);
     let now = at;
-    for (const line of pageTables[page]) {
+    yield { turn: () => now };
+    const { latency, reads } = this.walker.begin(mapped);
+    now += latency;
+    for (const read of reads) {
       yield { turn: () => now };
-      now = memory.walk(this.id, line, now);
+      now = memory.walk(this.id, read.line, now);
+      this.walker.read(mapped, read);
     }
-    this[which].fill(page);
+    this[which].fill(mapped);
     this.count(`${which}.walkCycles`, now - at);
     return now;
   }

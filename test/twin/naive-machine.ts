@@ -40,7 +40,7 @@ export class NaiveMachine {
       clockwork: this.clockwork,
       pages: trace.pages,
       decoded,
-      pageTables: naivePageTables(trace.pages, spec.memory.sizeMiB),
+      pageTables: naivePageTables(trace.pages, spec.memory.sizeMiB, spec.core.largeKernelPages ?? false),
       event: (core, event) => this.event(core, event),
     };
     this.cores = trace.cores.map((_, id) =>

@@ -7,6 +7,7 @@ import { type Answer, NaiveCore, type NaiveParts } from "./naive-core.js";
 import type { MicroOp } from "./program.js";
 import { binding, type Cause, levelName, type Reason } from "./slots.js";
 import { NaiveOutstanding, StoreQueue } from "./store-queue.js";
+import { CodeLayout, decodeWrongPath } from "./wrong-path.js";
 
 /** srcRegsRelativeLats of gem5's functional units. */
 const EARLY = { intAlu: 2, floatSimd: 2, predicate: 2, mem: 1, intMul: 0, intDiv: 0, misc: 0 };
@@ -56,7 +57,9 @@ export class NaivePipelineCore extends NaiveCore {
   private readonly units = new Map<string, number[]>();
   private readonly issuedAt: number[] = [];
   private readonly decoding: AtMost;
+  private readonly layout: CodeLayout;
   private executed = 0;
+  private lastBlock = -1;
   // Last cycle of issue, what is issued in it; memory micro-ops committed in the last cycle of commit.
   private issue = 0;
   private issued = 0;
@@ -81,6 +84,7 @@ export class NaivePipelineCore extends NaiveCore {
     this.queue = new StoreQueue(spec.storesPerCycle, this.outstanding, ({ page, offset, pc }, at) =>
       this.access("store", page, offset, pc, at),
     );
+    this.layout = new CodeLayout(parts.decoded, parts.pages, (block) => this.control.block(block));
     parts.clockwork.add(id, Rank.Store, this.queue.leave());
   }
 
@@ -105,12 +109,14 @@ export class NaivePipelineCore extends NaiveCore {
         yield* this.instruction(this.front.fetched[k], operands);
       }
       this.countBlock(step);
+      this.lastBlock = step.block.id;
     }
     yield* until(() => this.queue.allLeft);
   }
 
-  private *instruction({ instruction, leaves, segment }: Fetched, operands: number[]): Process {
+  private *instruction({ instruction, leaves, segment, from }: Fetched, operands: number[]): Process {
     let first = segment;
+    if (from !== undefined) this.wrongPath(from);
     for (const microOp of instruction.microOps) {
       const issue: Issue = {
         microOp,
@@ -130,6 +136,18 @@ export class NaivePipelineCore extends NaiveCore {
       this.issueAndCommit(issue, first);
       first = undefined;
     }
+  }
+
+  private wrongPath(from: { leaving: AtMost; available: number }): void {
+    const { tagLatency, dataLatency } = this.parts.spec.l1i;
+    const before = {
+      ...from,
+      block: this.lastBlock,
+      issue: this.issue,
+      commit: this.slots.cycle,
+      issued: this.issuedAt,
+    };
+    decodeWrongPath(this.spec, Math.max(tagLatency, dataLatency), this.layout, before, this.decoding);
   }
 
   /** All constraints of README.md that do not depend on the memory system. */
@@ -193,7 +211,7 @@ export class NaivePipelineCore extends NaiveCore {
   private *translate(issue: Issue, addresses: number[]): Process {
     for (const address of addresses) {
       const page = address >>> 12;
-      if (this.dtlb.lookup(page)) continue;
+      if (this.translated("dtlb", page)) continue;
       const from = this.accessAt(issue);
       const end = yield* this.walk("dtlb", page, from);
       issue.walked += end - from;
@@ -287,7 +305,7 @@ export class NaivePipelineCore extends NaiveCore {
         for (const [i, address] of addresses.entries()) {
           const write = kind === SlotKind.RepStore || (kind === SlotKind.RepMove && i === 1);
           const page = address >>> 12;
-          if (!this.dtlb.lookup(page)) {
+          if (!this.translated("dtlb", page)) {
             const from = now;
             now = yield* this.walk("dtlb", page, from);
             issue.walked += now - from;
@@ -370,9 +388,10 @@ export class NaivePipelineCore extends NaiveCore {
     this.count("fetchLines");
     this.count("itlb.accesses");
     const requested = at();
-    const now = this.itlb.lookup(page) ? requested : yield* this.walk("itlb", page, requested);
+    const now = this.translated("itlb", page) ? requested : yield* this.walk("itlb", page, requested);
     segment.walk = now - requested;
     const answer = yield* this.access("fetch", page, (line % 64) * 64, 0, () => now);
+    segment.asked = answer.at;
     segment.servedBy = answer.servedBy;
     segment.miss = answer.servedBy === 0 ? 0 : answer.done - answer.at;
     return answer.done;

@@ -73,7 +73,7 @@ export class NaiveTimingCore extends NaiveCore {
     const { spec } = this.parts;
     const which = kind === "fetch" ? "itlb" : "dtlb";
     this.count(`${which}.accesses`);
-    if (!this[which].lookup(page)) this.spend(yield* this.walk(which, page, this.slots.cycle), which);
+    if (!this.translated(which, page)) this.spend(yield* this.walk(which, page, this.slots.cycle), which);
     const asked = this.slots.cycle;
     const { at, done, servedBy, device } = yield* this.access(kind, page, offset, pc, () => asked);
     this.spend(at, "structural");

@@ -26,6 +26,7 @@ export interface Instruction {
 }
 
 export interface Block {
+  id: number;
   instructions: Instruction[];
   /** Lines that it touches, each as page << 6 | line in page. */
   lines: number[];
@@ -73,6 +74,7 @@ export function blockOf(table: rows.DecodedTable, id: number): Block {
   }
   const microOps = instructions.flatMap((i) => i.microOps);
   return {
+    id,
     instructions,
     lines: Array.from({ length: table.lines[id] }, (_, i) => {
       const line = table.firstLine[id] + i;

@@ -75,10 +75,28 @@ function pipeline(random: Random): MachineInput["core"]["pipeline"] {
   };
 }
 
-const tlb = (random: Random) => {
+const entries = (random: Random) => {
   const ways = random.pick([1, 2, 4, 3]);
   return { entries: ways * random.pick([1, 1, 2, 4, 16]), ways };
 };
+
+const tlb = (random: Random) => ({
+  ...entries(random),
+  ...(random.chance(0.3) ? { large: entries(random) } : {}),
+});
+
+/** Second-level TLB, page-walk caches, 2 MB pages; each machine has some of them, or none. */
+function walks(random: Random): Partial<MachineInput["core"]> {
+  if (random.chance(0.4)) return {};
+  const maybe = () => (random.chance(0.6) ? entries(random) : undefined);
+  return {
+    l2tlb: random.chance(0.6) ? { ...tlb(random), latency: random.int(8) } : undefined,
+    pageWalkCaches: random.chance(0.6)
+      ? { pml4e: maybe(), pdpte: maybe(), pde: maybe(), latency: random.int(3) }
+      : undefined,
+    largeKernelPages: random.chance(0.6) ? true : undefined,
+  };
+}
 
 /** A random machine for `cores` cores. */
 export function randomMachine(random: Random, cores: number): MachineSpec {
@@ -102,10 +120,11 @@ export function randomMachine(random: Random, cores: number): MachineSpec {
       branchPredictor: { name: random.pick(PREDICTORS), rasEntries: 1 + random.int(16) },
       itlb: tlb(random),
       dtlb: tlb(random),
+      ...walks(random),
       walker: random.pick(["memory", ...levels.map((level) => level.name)]),
     },
     l1i: { ...cache(random, [0.5, 1, 2, 4]), infinite: random.chance(0.1) },
-    l1d: cache(random, [0.5, 1, 2, 4]),
+    l1d: cache(random, [0.5, 1, 4, 16]),
     levels,
     dirtyHandOver: random.chance(0.3),
     memoryBus: bus(random),

@@ -193,6 +193,8 @@ class Maker {
   private readonly pages: number;
   private readonly devices: boolean;
   private readonly eventful: number;
+  /** Chance of a work event, after some block executions. */
+  private readonly often: number;
   private phase = 0;
 
   constructor(
@@ -204,7 +206,13 @@ class Maker {
     this.devices = random.chance(0.4);
     this.pages = random.pick([2, 6, 24]);
     this.eventful = random.pick([0, 0.3, 1, 1]);
+    this.often = random.pick([0.02, 0.1, 0.3]);
     if (this.devices) t.map(DEVICE, 0x7fee0, true);
+    // 2 MB of the kernel in one piece of memory, or page by page.
+    [KERNEL_CODE, KERNEL_DATA, SHARED, OWNED].forEach((base, i) => {
+      if (random.chance(0.4)) return;
+      for (let n = 0; n < 3 * 64 + 24; n++) t.map(base + n * PAGE, 0x1000 + i * 512 + n);
+    });
     const kernel = chain(t, random, KERNEL_CODE, 4 + random.int(20));
     const spaces = Array.from({ length: 2 }, (_, i) => {
       t.asid = 1 + i;
@@ -227,7 +235,7 @@ class Maker {
     for (let n = 0; n < kind.executions; n++) {
       const runner = random.pick(this.runners);
       for (let run = random.int(12); run >= 0 && n < kind.executions; run--, n++) this.step(runner);
-      if (random.chance(0.02 * this.eventful)) this.workEvent();
+      if (random.chance(this.often * this.eventful)) this.workEvent();
     }
     if (this.phase % 2 === 1) this.workEvent();
     return this.t.open();
@@ -305,7 +313,7 @@ class Maker {
   private offset(size: number): number {
     const { random } = this;
     if (random.chance(0.1)) return random.int(63) * 64 + 64 - Math.max(1, size >> 1);
-    return random.chance(0.5) ? random.int(32) * 8 : random.int(PAGE - size);
+    return random.chance(0.7) ? random.int(32) * 8 : random.int(PAGE - size);
   }
 
   private page(core: number, write: boolean): number {
@@ -315,7 +323,7 @@ class Maker {
     const dice = random.int(10);
     if (dice === 0 && !write) return SHARED + PAGE * (1 + random.int(4));
     // Whose turn it is to use these lines changes with each work event.
-    if (dice === 1) return OWNED + PAGE * ((core + this.phase) % kind.cores);
+    if (dice < 4 && kind.cores > 1) return OWNED + PAGE * ((core + this.phase) % kind.cores);
     return KERNEL_DATA + PAGE * (core * 64 + random.int(pages));
   }
 }
