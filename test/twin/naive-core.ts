@@ -67,16 +67,15 @@ export abstract class NaiveCore {
   /** The whole stream. */
   *run(stretches: Stretch[]): Process {
     for (const stretch of stretches) {
-      yield* this.stretch(this.control.steps(stretch));
-      this.reach(stretch.end);
+      yield* this.stretch(this.control.steps(stretch), stretch.end);
       if (stretch.barrier === undefined) break;
       yield* this.parts.event(this, stretch.barrier);
     }
     this.ended = true;
   }
 
-  /** Executes block executions up to the next event; at its end all is committed and all stores are done leaving. */
-  protected abstract stretch(steps: Step[]): Process;
+  /** Executes block executions up to the next event, at position `end`; then all is committed and all stores have left. */
+  protected abstract stretch(steps: Step[], end: number): Process;
 
   flush(tlb: boolean, predictor: boolean): void {
     if (tlb) for (const part of [this.itlb, this.dtlb, this.walker]) part.flush();

@@ -94,7 +94,7 @@ export class NaivePipelineCore extends NaiveCore {
     return [...super.settled(), ["dtlb.accesses", halves + this.repAccesses]];
   }
 
-  protected override *stretch(steps: Step[]): Process {
+  protected override *stretch(steps: Step[], end: number): Process {
     const { clockwork } = this.parts;
     const start = this.slots.cycle;
     if (this.issue < start) this.issueFrom(start);
@@ -111,6 +111,7 @@ export class NaivePipelineCore extends NaiveCore {
       this.countBlock(step);
       this.lastBlock = step.block.id;
     }
+    this.reach(end);
     yield* until(() => this.queue.allLeft);
   }
 

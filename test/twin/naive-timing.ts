@@ -11,7 +11,7 @@ export class NaiveTimingCore extends NaiveCore {
     super(id, parts, 1);
   }
 
-  protected override *stretch(steps: Step[]): Process {
+  protected override *stretch(steps: Step[], end: number): Process {
     for (const step of steps) {
       this.reach(step.position);
       const operands = [...step.operands];
@@ -26,6 +26,7 @@ export class NaiveTimingCore extends NaiveCore {
       this.countBlock(step);
       this.count("numOps", step.block.microOps);
     }
+    this.reach(end);
   }
 
   /** The aligned chunks that an instruction touches. */
