@@ -7,6 +7,18 @@ export class InputError extends Error {
   override name = "InputError";
 }
 
+/**
+ * A plug-in failed while a simulation ran: its author's to mend. One line that names its file and what it was doing; the
+ * command line ends with exit code 1. Its stack is that of the plug-in's own error.
+ */
+export class PluginError extends Error {
+  override name = "PluginError";
+  constructor(message: string, stack?: string) {
+    super(message);
+    if (stack !== undefined) this.stack = stack;
+  }
+}
+
 /** The nearest of `words` to `word` by edit distance, or undefined when none is near. */
 export function nearest(word: string, words: Iterable<string>): string | undefined {
   let best: string | undefined;

@@ -2,6 +2,15 @@
  * muswarm as a library: all that the command line does. Start with `openTrace`, `loadMachine` and
  * `simulate`; `metricsOf` turns results into named figures, whose definitions are `METRICS`.
  */
+export {
+  Outcome,
+  type Prefetcher,
+  type PrefetcherCounters,
+  type PrefetcherHost,
+  type PrefetchTarget,
+  Requester,
+} from "./cache/contract.js";
+export type { ReplacementFactory, ReplacementPolicy } from "./cache/replacement/index.js";
 export { MemorySystem } from "./cache/system.js";
 export {
   type CaptureOptions,
@@ -12,7 +21,13 @@ export {
   type UserCaptureOptions,
   type UserCaptureResult,
 } from "./capture/index.js";
-export { InputError } from "./errors.js";
+export {
+  BRANCH_COUNTERS,
+  BranchCount,
+  type BranchUnit,
+  type BranchUnitFactory,
+} from "./core/branch/index.js";
+export { InputError, PluginError } from "./errors.js";
 export type {
   CounterSchema,
   InvocationResult,
@@ -28,6 +43,8 @@ export { decodeTrace } from "./loader/decode/thread.js";
 export * from "./loader/index.js";
 export { loadMachine, machineNames, type Override, parseMachine, parseOverride } from "./machine/load.js";
 export type { MachineInput, MachineSpec } from "./machine/spec.js";
+export { loadPlugins, type Plugin, type PluginDefinition } from "./plugins/load.js";
+export type { ParameterSpec, PrefetcherDefinition } from "./prefetch/index.js";
 export { gem5Stats, parseGem5Stats } from "./stats/gem5.js";
 export { comparisonJson, statsJson } from "./stats/json.js";
 export { METRICS, type MetricDef, metricDef, metricsOf } from "./stats/metrics.js";

@@ -75,8 +75,9 @@ export class Agents {
     const queue = c.queue!;
     const by = queue.headPrefetcher;
     const line = queue.headLine;
-    if (c.holds(line) || this.heldAbove(c, line)) {
-      c.countPrefetch(PfMetric.InCache, by.core);
+    // A line that a cache above holds is not prefetched (gem5: an upward snoop squashes the prefetch).
+    if (c.holds(line) || c.heldAbove(line)) {
+      c.countPrefetch(PfMetric.InCache, by);
       queue.pop();
       by.prefetcher.retired?.(line, now);
       return;
@@ -91,19 +92,13 @@ export class Agents {
     }
     const virtualLine = queue.headVirtualLine;
     queue.issued(now);
-    c.countPrefetch(PfMetric.Issued, by.core);
+    c.countPrefetch(PfMetric.Issued, by);
     c.count(Metric.Accesses, by.core, Requester.Prefetch);
     c.count(Metric.Misses, by.core, Requester.Prefetch);
     const m = c.mshrs.find(now);
     const ready = this.hierarchy.prefetch(c, by.core, line, virtualLine, now, m);
     c.count(Metric.MissLatency, by.core, Requester.Prefetch, ready - now);
     c.markPrefetched(c.find(line), by.index + 1);
-  }
-
-  /** A line that a cache above holds is not prefetched (gem5: an upward snoop squashes the prefetch). */
-  private heldAbove(c: Cache, line: number): boolean {
-    const above = c.above;
-    for (let i = 0; i < above.length; i++) if (above[i].holds(line)) return true;
-    return false;
+    by.prefetcher.issued?.(line, now, ready);
   }
 }

@@ -1,3 +1,5 @@
+import type { CounterDef } from "../stats/counters.js";
+
 /**
  * The memory system as cores and prefetchers see it.
  *
@@ -46,6 +48,9 @@ export interface CorePort {
   fetchHit(line: number): boolean;
   loadHit(line: number): boolean;
   storeHit(line: number): boolean;
+  /** Would `fetchHit`, or `loadHit` or `storeHit`, be true? No side effect. */
+  fetchReady(line: number): boolean;
+  dataReady(line: number, write: boolean): boolean;
   /** Fetches an instruction line. @returns cycle at which it is at the core, or NOT_NOW. An L1I hit at cycle t returns t + L1I latency. */
   fetch(line: number, virtualLine: number, now: number): number;
   /** Reads a line. @returns cycle at which the data is at the core, or NOT_NOW. `pc` is a PageAddress. */
@@ -76,6 +81,8 @@ export interface PrefetchTarget {
 export interface PrefetcherHost {
   readonly core: number;
   readonly target: PrefetchTarget;
+  /** First of 2^20 lines of main memory, beyond what the trace uses, that are this prefetcher's own. */
+  readonly metadataLine: number;
   /** Reads 64 bytes of the prefetcher's metadata from main memory, past the caches. @returns cycle when they are there. */
   readMetadata(line: number, now: number): number;
   writeMetadata(line: number, now: number): void;
@@ -107,6 +114,12 @@ export const Outcome = {
 } as const;
 export type Outcome = (typeof Outcome)[keyof typeof Outcome];
 
+/** Counters of a prefetcher's own: `values[i]` counts `defs[i]`. Values only grow. */
+export interface PrefetcherCounters {
+  readonly defs: readonly CounterDef[];
+  readonly values: Float64Array;
+}
+
 /**
  * A prefetcher. The memory system calls it in time order: `act` at `nextAction`, before any access
  * of a later or equal time; `demand` right after each demand access of its core that reached its cache.
@@ -136,6 +149,12 @@ export interface Prefetcher {
    * present when its turn came, it was thrown out of the queue by a flush, or another core demanded it first.
    */
   retired?(line: number, now: number): void;
+  /** A line that this prefetcher put into the queue was sent for at `now` and will be there at `ready`. */
+  issued?(line: number, now: number, ready: number): void;
+  /** Forgets what it has learnt, but for metadata in main memory: the machine's predictors are flushed. */
+  flush?(): void;
+  /** What it counts beside what is counted of every prefetcher; shown as `cpu0.l2.<its name>.<counter>`. */
+  readonly ownCounters?: PrefetcherCounters;
   /** An invocation of function instance `instance` begins (is scheduled) or ends on this core. */
   beginInvocation(instance: number, now: number): void;
   endInvocation(instance: number, now: number): void;

@@ -1,6 +1,8 @@
 import type { Cache } from "./cache.js";
 import type { Prefetcher, PrefetcherHost, PrefetchTarget } from "./contract.js";
-import { PfMetric } from "./counters.js";
+import { PfMetric, PREFETCHER_COUNTERS, PrefetcherMetric } from "./counters.js";
+
+const LINE_BYTES = 64;
 
 /** Turns virtual pages into page ids through a core's I-TLB and page walker. Given by the wiring. */
 export interface Translator {
@@ -101,7 +103,7 @@ export class PrefetchQueue {
     if (k < 0) return;
     const capacity = this.capacity;
     let i = (this.head + k) % capacity;
-    this.cache.countPrefetch(PfMetric.Squashed, this.prefetchers[this.by[i]].core);
+    this.cache.countPrefetch(PfMetric.Squashed, this.prefetchers[this.by[i]]);
     for (let left = this.count - k - 1; left > 0; left--) {
       const next = (i + 1) % capacity;
       this.line[i] = this.line[next];
@@ -126,7 +128,7 @@ export class PrefetchQueue {
     while (this.count > 0) {
       const by = this.headPrefetcher;
       const line = this.headLine;
-      this.cache.countPrefetch(PfMetric.Dropped, by.core);
+      this.cache.countPrefetch(PfMetric.Dropped, by);
       this.pop();
       by.prefetcher.retired?.(line, now);
     }
@@ -149,6 +151,8 @@ export class AttachedPrefetcher implements PrefetcherHost, PrefetchTarget {
   prefetcher!: Prefetcher;
   translator: Translator | null = null;
   translatedPage = -1;
+  /** PREFETCHER_COUNTERS of this prefetcher alone; its cache counts all of a core together. */
+  readonly counts = new Float64Array(PREFETCHER_COUNTERS.length);
   /** `act` is called once a cycle at most. */
   private lastAct = -1;
 
@@ -160,6 +164,7 @@ export class AttachedPrefetcher implements PrefetcherHost, PrefetchTarget {
     private readonly queue: PrefetchQueue,
     private readonly metadata: MetadataPath,
     public pages: PrefetcherHost["pages"],
+    readonly metadataLine: number,
   ) {}
 
   /** Earliest cycle at which `act` is due; Infinity: never. */
@@ -178,9 +183,8 @@ export class AttachedPrefetcher implements PrefetcherHost, PrefetchTarget {
 
   enqueue(line: number, virtualLine: number, now: number): boolean {
     if (this.queue.free === 0) return false;
-    this.cache.countPrefetch(PfMetric.Requested, this.core);
-    if (this.cache.holds(line) || this.queue.contains(line))
-      this.cache.countPrefetch(PfMetric.InCache, this.core);
+    this.cache.countPrefetch(PfMetric.Requested, this);
+    if (this.cache.holds(line) || this.queue.contains(line)) this.cache.countPrefetch(PfMetric.InCache, this);
     else this.queue.push(line, virtualLine, this.index, now);
     return true;
   }
@@ -190,10 +194,12 @@ export class AttachedPrefetcher implements PrefetcherHost, PrefetchTarget {
   }
 
   readMetadata(line: number, now: number): number {
+    this.counts[PrefetcherMetric.MetadataRead] += LINE_BYTES;
     return this.metadata.readMetadata(this.core, line, now);
   }
 
   writeMetadata(line: number, now: number): void {
+    this.counts[PrefetcherMetric.MetadataWritten] += LINE_BYTES;
     this.metadata.writeMetadata(this.core, line, now);
   }
 

@@ -157,10 +157,12 @@ const NO_ACCESS = new Set<Mnemonic>([
   Mnemonic.Monitor,
 ]);
 
-const infos = new InstructionInfoFactory();
+/** Made at its first use: who only imports this module has a decoder's memory grow (see src/loader/decode/thread.ts). */
+let infos: InstructionInfoFactory | undefined;
 
 function sureAccesses(instruction: Instruction): number {
   if (NO_ACCESS.has(instruction.mnemonic)) return 0;
+  infos ??= new InstructionInfoFactory();
   const info = infos.info(instruction);
   let sure = 0;
   for (const memory of info.usedMemory()) {

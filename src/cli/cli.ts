@@ -20,8 +20,9 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
       io.stderr.write(`muswarm: ${oneLine(error.message)}\n`);
       return Exit.Input;
     }
-    // A capture can fail in its guest, which is nobody's mistake here.
-    const kind = error instanceof Error && error.name === "CaptureError" ? "" : "internal error: ";
+    // A capture can fail in its guest, and a plug-in of the user's in a run: nobody's mistake here.
+    const outside = error instanceof Error && ["CaptureError", "PluginError"].includes(error.name);
+    const kind = outside ? "" : "internal error: ";
     io.stderr.write(`muswarm: ${kind}${oneLine(error instanceof Error ? error.message : String(error))}\n`);
     if (io.env["MUSWARM_DEBUG"]) io.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
     else io.stderr.write("muswarm: MUSWARM_DEBUG=1 shows where it happened\n");

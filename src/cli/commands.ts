@@ -1,5 +1,12 @@
-import type { CommandSpec } from "./args.js";
+import type { CommandSpec, OptionSpec } from "./args.js";
 import { TRACE_COMMANDS } from "./trace-commands.js";
+
+const PLUGIN: OptionSpec = {
+  kind: "text",
+  repeat: true,
+  describe:
+    "ES module with prefetchers, replacement policies or branch predictors of your own (docs/plugins.md)",
+};
 
 /** The commands, in the order in which the help shows them. Their code is loaded when they run. */
 export const COMMANDS: readonly CommandSpec[] = [
@@ -31,7 +38,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       protocol: {
         kind: "text",
         repeat: true,
-        describe: "Protocol: reference, lukewarm, jukebox, jukebox-paced, perfect; default all of them",
+        describe:
+          "Protocol: reference, lukewarm, jukebox, jukebox-paced, perfect (default all of them, and each prefetcher of a plug-in); or a prefetcher: name[@level][,parameter=value]",
       },
       "core-model": {
         kind: "text",
@@ -43,6 +51,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         repeat: true,
         describe: "Change one key of every machine: key.path=value, e.g. levels.0.cache.sizeKiB=256",
       },
+      plugin: PLUGIN,
       "replay-distance": {
         kind: "integer",
         min: 0,
@@ -62,6 +71,14 @@ export const COMMANDS: readonly CommandSpec[] = [
       [
         "muswarm sim fib.trace --set levels.0.cache.sizeKiB=2048 --set levels.0.cache.ways=16",
         "a larger LLC",
+      ],
+      [
+        "muswarm sim fib.trace --plugin ./mine.js",
+        "all protocols, and a column for each prefetcher in mine.js",
+      ],
+      [
+        "muswarm sim fib.trace --protocol lukewarm --protocol jukebox --protocol stream@llc,degree=4",
+        "a prefetcher that comes with muswarm beside Jukebox",
       ],
       ["muswarm sim fib.trace --json > fib.json", "numbers for a script"],
     ],
@@ -145,6 +162,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     words: [0, 1],
     options: {
       set: { kind: "text", repeat: true, describe: "Change one key: key.path=value" },
+      plugin: PLUGIN,
     },
     examples: [
       ["muswarm machines", ""],

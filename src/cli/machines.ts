@@ -3,9 +3,11 @@ import { loadMachine, machineNames, parseOverride } from "../machine/load.js";
 import { describeCaches, describeCores } from "../stats/report.js";
 import type { Args } from "./args.js";
 import { type Io, writeJson } from "./io.js";
+import { usePlugins } from "./sim.js";
 
 /** `muswarm machines [name]`. A whole machine is printed as JSON with or without --json: it is a machine file. */
 export async function machines(args: Args, io: Io): Promise<number> {
+  await usePlugins(args);
   const overrides = args.texts("set").map(parseOverride);
   const [name] = args.words;
   if (name !== undefined) {

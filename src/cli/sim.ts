@@ -4,6 +4,7 @@ import type { ProtocolSpec, RunResult } from "../experiment/contract.js";
 import { PROTOCOLS, protocol } from "../experiment/protocols.js";
 import { loadMachine, type Override, parseOverride } from "../machine/load.js";
 import type { MachineSpec } from "../machine/spec.js";
+import type { Plugin } from "../plugins/load.js";
 import { comparisonJson } from "../stats/json.js";
 import { formatReport } from "../stats/report.js";
 import { checkResultsFolder, writeResults } from "../stats/results.js";
@@ -23,10 +24,11 @@ interface Comparison {
 
 /** `muswarm sim <trace..>` */
 export async function sim(args: Args, io: Io): Promise<number> {
+  const plugins = await usePlugins(args);
   const overrides = overridesOf(args);
   const names = args.texts("machine").length > 0 ? args.texts("machine") : ["simple"];
   const machines = names.map((name) => loadMachine(name, overrides));
-  const protocols = protocolsOf(args);
+  const protocols = protocolsOf(args, plugins);
   const force = args.flag("force");
   const comparisons = planned(args, machines, overrides);
   for (const { folder } of comparisons) if (folder !== undefined) checkResultsFolder(folder, force);
@@ -69,6 +71,7 @@ export async function runAll(
         protocols,
         seed: args.integer("seed"),
         jobs: args.integer("jobs"),
+        plugins: args.texts("plugin"),
         signal: io.signal,
       },
       (work) => progress.update(work),
@@ -80,18 +83,30 @@ export async function runAll(
   }
 }
 
+/** Machine descriptions may name what plug-ins add: they are loaded first. */
+export async function usePlugins(args: Args): Promise<readonly Plugin[]> {
+  const paths = args.texts("plugin");
+  if (paths.length === 0) return [];
+  const { loadPlugins } = await import("../plugins/load.js");
+  return await loadPlugins(paths);
+}
+
 function overridesOf(args: Args): Override[] {
   const model = args.text("core-model");
   const sets = args.texts("set").map(parseOverride);
   return model === undefined ? sets : [{ path: "core.model", value: model }, ...sets];
 }
 
-function protocolsOf(args: Args): readonly ProtocolSpec[] {
+/** Those asked for; else all, and one for each prefetcher of a plug-in. */
+function protocolsOf(args: Args, plugins: readonly Plugin[]): readonly ProtocolSpec[] {
   const names = args.texts("protocol");
   names.forEach((name, i) => {
     if (names.indexOf(name) !== i) throw new InputError(`sim: --protocol ${name} is given twice`);
   });
-  const chosen = names.length > 0 ? names.map(protocol) : PROTOCOLS;
+  const chosen =
+    names.length > 0
+      ? names.map(protocol)
+      : [...PROTOCOLS, ...plugins.flatMap((p) => p.prefetchers).map(protocol)];
   const distance = args.integer("replay-distance");
   if (distance === undefined) return chosen;
   if (!chosen.some((p) => p.name === "jukebox-paced")) {

@@ -75,8 +75,19 @@ export abstract class CoreBase implements Core {
     this.counters = new CoreCounters(id, spec, this.unit.counts, slotsPerCycle, () => this.settle());
     this.values = this.counters.values;
     this.control = new ControlFlow(decoded, this.unit, this.values);
-    this.translation = new Translation(spec.core, pages, parts.pageTables, port, this.counters.itlb);
+    this.translation = new Translation(
+      spec.core,
+      pages,
+      parts.pageTables,
+      port,
+      this.counters.itlb,
+      this.counters.walks,
+    );
     this.commitSlots = slotsPerCycle;
+  }
+
+  get committedAt(): number {
+    return this.commitCycle;
   }
 
   /** Counters of the core, its TLBs and its branch predictor. */

@@ -103,6 +103,8 @@ export class CoreCounters {
   /** By index of TlbCount. */
   readonly itlb = new Float64Array(TLB_COUNTERS.length);
   readonly dtlb = new Float64Array(TLB_COUNTERS.length);
+  /** By index of WalkCount. */
+  readonly walks = new Float64Array(WALK_COUNTERS.length);
   readonly groups: CounterGroup[];
 
   constructor(
@@ -185,6 +187,10 @@ export class CoreCounters {
         values: branch,
       },
     ];
+    // Without them every miss is a walk of four reads.
+    const { l2tlb, pageWalkCaches, largeKernelPages } = spec.core;
+    if (l2tlb !== undefined || pageWalkCaches !== undefined || largeKernelPages)
+      this.groups.push({ path: `${path}.mmu`, defs: WALK_COUNTERS, values: this.walks });
   }
 
   /** What does not add up; empty when all does. */
@@ -226,4 +232,24 @@ const TLB_COUNTERS: readonly CounterDef[] = [
   def("misses", "Count", "of them, walked for"),
   def("walkCycles", "Cycle", "cycles from a miss to the end of its walk"),
   def("prefetchWalks", "Count", "walks done for a prefetcher"),
+];
+
+/** CacheHits and the two behind it: by the step whose entry was held. */
+export const WalkCount = {
+  L2Accesses: 0,
+  L2Misses: 1,
+  Walks: 2,
+  LargeWalks: 3,
+  Reads: 4,
+  CacheHits: 5,
+} as const;
+const WALK_COUNTERS: readonly CounterDef[] = [
+  def("l2tlbAccesses", "Count", "look-ups in the second-level TLB, for prefetchers too"),
+  def("l2tlbMisses", "Count", "of them, walked for"),
+  def("walks", "Count", "page walks begun"),
+  def("largeWalks", "Count", "of them, for pages of 2 MB: three reads, else four"),
+  def("walkReads", "Count", "page-table entries that walks read; the page-walk caches save the others"),
+  def("pml4eHits", "Count", "walks that began behind a PML4 entry in its page-walk cache"),
+  def("pdpteHits", "Count", "walks that began behind a page-directory-pointer entry in its cache"),
+  def("pdeHits", "Count", "walks that began behind a page-directory entry in its cache"),
 ];

@@ -1,6 +1,7 @@
 import { NOT_NOW } from "../cache/contract.js";
 import * as record from "../loader/decode/records.js";
 import * as rowBits from "../loader/decode/rows.js";
+import * as flow from "./control-flow.js";
 import { Cause, Count, levelIndex } from "./counters.js";
 import { Pending } from "./data-side.js";
 import * as fetching from "./fetch-unit.js";
@@ -32,6 +33,8 @@ const {
   Several: SEVERAL,
   Lost: LOST,
 } = stamps.At;
+const { WAY_MASK } = flow;
+const { Mispredict: MISPREDICTED, Start: START } = flow.Way;
 const NOT_DONE = NOT_NOW;
 const NOT_THERE = fetching.NOT_THERE;
 const { Pending: RARE_PENDING, Again: AGAIN } = rareCases.Outcome;
@@ -39,16 +42,14 @@ const PENDING_STORES = Pending.Stores;
 
 /** Why execution came back. */
 export const Left = {
-  /** A line that is not there yet. */
-  Dry: 0,
-  /** The data side waits for its turn. */
-  Pending: 1,
+  /** A line or an access lies beyond the horizon. */
+  Blocked: 0,
   /** At the block limit. */
-  Boundary: 2,
+  Boundary: 1,
   /** Far past the horizon. */
-  Ahead: 3,
+  Ahead: 2,
 } as const;
-const { Dry: DRY, Pending: PENDING, Boundary: BOUNDARY, Ahead: AHEAD } = Left;
+const { Blocked: BLOCKED, Boundary: BOUNDARY, Ahead: AHEAD } = Left;
 /** Stores that a micro-op leaves behind when it commits. */
 const Leaves = { Nothing: 0, Plain: 1, Odd: 2 } as const;
 const { Nothing: NOTHING, Plain: PLAIN, Odd: ODD } = Leaves;
@@ -72,6 +73,8 @@ export abstract class IssueCommit extends rareCases.RareCases {
   private begun = false;
   private left2 = 0;
   private segment = NO_SEGMENT;
+  /** Block before the one in progress or next. */
+  private previous = 0;
   // Stamps, and what is used of their cycles; of decode both in one.
   private decode = 0;
   protected issue = 0;
@@ -110,7 +113,7 @@ export abstract class IssueCommit extends rareCases.RareCases {
     const { board, buffer, data, fetch, pipeline, port, translation, frames, decoded } = this;
     const { rows, records } = decoded;
     const { words } = board;
-    const { addresses, blocks } = buffer;
+    const { addresses, blocks, how } = buffer;
     const { leaves, segmentOf } = fetch;
     const stores = data.stores;
     const free = data.outstanding.free;
@@ -150,7 +153,8 @@ export abstract class IssueCommit extends rareCases.RareCases {
     let begun = this.begun;
     let left2 = this.left2 | 0;
     let segment = this.segment | 0;
-    let block = row < rowEnd ? blocks[blk] : 0;
+    let previous = this.previous | 0;
+    let block = row < rowEnd ? blocks[blk] : previous;
     let left: number;
     /** The next instruction may be the first of its line whatever its row says. */
     let entering = true;
@@ -170,6 +174,7 @@ export abstract class IssueCommit extends rareCases.RareCases {
           left = AHEAD;
           break;
         }
+        previous = block;
         block = blocks[blk];
         row = records[(block << RECORD_SHIFT) | ROW];
         rowEnd = records[(block << RECORD_SHIFT) | ROW_END];
@@ -184,10 +189,15 @@ export abstract class IssueCommit extends rareCases.RareCases {
           segment = NO_SEGMENT;
           if (entering || (word0 & CROSSES) !== 0) {
             fetch.position = position;
-            const line = fetch.enter(blk, (word0 & CROSSES) !== 0, commitAt) | 0;
+            let line = fetch.enter(blk, (word0 & CROSSES) !== 0, commitAt) | 0;
             if (line === NOT_THERE) {
-              left = DRY;
-              break;
+              do {
+                if (!this.serveFetch()) {
+                  left = BLOCKED;
+                  break program;
+                }
+                line = fetch.enter(blk, (word0 & CROSSES) !== 0, commitAt) | 0;
+              } while (line === NOT_THERE);
             }
             entering = false;
             segment = fetch.first | 0;
@@ -204,19 +214,27 @@ export abstract class IssueCommit extends rareCases.RareCases {
           segment = segmentOf[instr & mask];
         }
         begun = true;
+        if (segment >= 0) {
+          const way = how[blk] & WAY_MASK;
+          if (way >= MISPREDICTED && way !== START && row === records[(block << RECORD_SHIFT) | ROW])
+            decode = this.wrongPath.decodedBy(
+              previous,
+              fetch.behindPosition,
+              fetch.behindLine,
+              decode,
+              issue,
+              commitAt,
+              uop,
+            );
+        }
       }
       // Its micro-ops.
       for (;;) {
         const word1 = rows[row + 1];
         const klass = word0 & CLASS_MASK;
-        // Decode: `decodeWidth` a cycle, after Fetch2.
-        let slot = decode + 1;
-        if ((slot & BLAME) > decodeWidth) slot = (slot & TIME) + CYCLE + 1;
-        let other = left2 + decodeDelay;
-        slot = slot - ((slot - other) & ((slot - other) >> 31));
         // Sources.
         let at = words[word1 & 255];
-        other = words[(word1 >>> 8) & 255];
+        let other = words[(word1 >>> 8) & 255];
         at = at - ((at - other) & ((at - other) >> 31));
         if (word1 >>> 16 !== NO_UPPER_SOURCES) {
           other = words[(word1 >>> 16) & 255];
@@ -225,16 +243,22 @@ export abstract class IssueCommit extends rareCases.RareCases {
           at = at - ((at - other) & ((at - other) >> 31));
         }
         at = at - words[EARLY + klass];
-        // Issue: the cycle in progress, or the next where that is full.
-        const room = ((issueUsed - issueLimit) & (issueMemory - memoryIssueLimit)) >> 31;
-        other = (issue + (CYCLE & ~room)) | EXECUTE;
-        at = at - ((at - other) & ((at - other) >> 31));
-        other = (slot & TIME) + executeDelay;
-        at = at - ((at - other) & ((at - other) >> 31));
+        // The functional unit: seldom waited for.
         const oldest = words[OLDEST + klass];
         other = words[oldest];
-        at = at - ((at - other) & ((at - other) >> 31));
+        if (other > at) at = other;
         other = words[FREE + klass];
+        if (other > at) at = other;
+        // Decode: `decodeWidth` a cycle, after Fetch2.
+        let slot = decode + 1;
+        if ((slot & BLAME) > decodeWidth) slot = (slot & TIME) + CYCLE + 1;
+        other = left2 + decodeDelay;
+        if (other > slot) slot = other;
+        other = (slot & TIME) + executeDelay;
+        if (other > at) at = other;
+        // Issue: the cycle in progress, or the next where that is full. Last, since the next micro-op waits for it.
+        const room = ((issueUsed - issueLimit) & (issueMemory - memoryIssueLimit)) >> 31;
+        other = (issue + (CYCLE & ~room)) | EXECUTE;
         at = at - ((at - other) & ((at - other) >> 31));
         let unit = -1;
         if (several && words[SEVERAL + klass] !== 0) {
@@ -272,8 +296,18 @@ export abstract class IssueCommit extends rareCases.RareCases {
               board.cycle(commitAt),
             );
             if (outcome === RARE_PENDING) {
-              left = PENDING;
-              break program;
+              if (abreast) this.handOver(blk, row, rowEnd, uop, true, position, handed);
+              abreast = false;
+              fetch.issuedCount = uop;
+              if (!this.serveData(blk, commitAt)) {
+                left = BLOCKED;
+                break program;
+              }
+              position = fetch.position | 0;
+              handed = fetch.handed | 0;
+              entering = true;
+              again = data.dirty;
+              continue;
             }
             again = data.dirty;
             if (outcome === AGAIN) continue;
@@ -302,15 +336,35 @@ export abstract class IssueCommit extends rareCases.RareCases {
             const line = frame | ((address >>> 6) & 63);
             if (page !== translation.lastDPage && !translation.findData(page)) {
               data.walkFor(page, 0, board.cycle(now));
-              left = PENDING;
-              break program;
+              if (abreast) this.handOver(blk, row, rowEnd, uop, true, position, handed);
+              abreast = false;
+              fetch.issuedCount = uop;
+              if (!this.serveData(blk, commitAt)) {
+                left = BLOCKED;
+                break program;
+              }
+              position = fetch.position | 0;
+              handed = fetch.handed | 0;
+              entering = true;
+              again = data.dirty;
+              continue;
             }
             next = (addressAt + 1) | 0;
             if ((word0 & LOAD) !== 0) {
               if (stores.earliest <= now && !stores.drain(now, ANY)) {
                 data.pending = PENDING_STORES;
-                left = PENDING;
-                break program;
+                if (abreast) this.handOver(blk, row, rowEnd, uop, true, position, handed);
+                abreast = false;
+                fetch.issuedCount = uop;
+                if (!this.serveData(blk, commitAt)) {
+                  left = BLOCKED;
+                  break program;
+                }
+                position = fetch.position | 0;
+                handed = fetch.handed | 0;
+                entering = true;
+                again = data.dirty;
+                continue;
               }
               let entry = 0;
               for (let i = 1; i < free.length; i++) if (free[i] < free[entry]) entry = i;
@@ -318,8 +372,8 @@ export abstract class IssueCommit extends rareCases.RareCases {
                 at = (free[entry] - memoryLatency) | STRUCTURAL;
                 if (stores.left !== stores.taken) {
                   // Stores may leave before; they take slots too.
-                  data.floor = board.cycle(free[entry]);
-                  data.dirty = again = true;
+                  data.hold(board.cycle(free[entry]));
+                  again = true;
                   continue;
                 }
               }
@@ -331,9 +385,19 @@ export abstract class IssueCommit extends rareCases.RareCases {
               } else {
                 const end = +port.load(line, address >>> 6, this.pc(word0, block), board.cycle(commit));
                 if (end === NOT_DONE) {
-                  this.waitForLoad(word0, block, address, board.cycle(commit));
-                  left = PENDING;
-                  break program;
+                  this.waitForLoad(word0, block, address, board.cycle(commit), at & BLAME);
+                  if (abreast) this.handOver(blk, row, rowEnd, uop, true, position, handed);
+                  abreast = false;
+                  fetch.issuedCount = uop;
+                  if (!this.serveData(blk, commitAt)) {
+                    left = BLOCKED;
+                    break program;
+                  }
+                  position = fetch.position | 0;
+                  handed = fetch.handed | 0;
+                  entering = true;
+                  again = data.dirty;
+                  continue;
                 }
                 const there = board.stamp(end) | 0;
                 free[entry] = there;
@@ -349,8 +413,18 @@ export abstract class IssueCommit extends rareCases.RareCases {
             } else {
               if (!stores.known(1) && !stores.drain(at & TIME, stores.size - 1)) {
                 data.pending = PENDING_STORES;
-                left = PENDING;
-                break program;
+                if (abreast) this.handOver(blk, row, rowEnd, uop, true, position, handed);
+                abreast = false;
+                fetch.issuedCount = uop;
+                if (!this.serveData(blk, commitAt)) {
+                  left = BLOCKED;
+                  break program;
+                }
+                position = fetch.position | 0;
+                handed = fetch.handed | 0;
+                entering = true;
+                again = data.dirty;
+                continue;
               }
               const entry = stores.freeAt(1) | 0;
               if (entry > (at & TIME)) at = entry | STORE_CAUSE;
@@ -422,21 +496,11 @@ export abstract class IssueCommit extends rareCases.RareCases {
       if (row === rowEnd) blk = (blk + 1) | 0;
     }
     if (abreast) {
-      // Fetch goes on from here.
-      fetch.position = position;
-      fetch.handed = handed;
-      if (row === rowEnd) fetch.follow(blk - 1, row, row, uop);
-      else {
-        let at = row;
-        let uops = uop;
-        if (begun) {
-          for (; (rows[at] & LAST) === 0; at += ROW_WORDS) uops++;
-          at += ROW_WORDS;
-          uops = (uops + 1) | 0;
-        }
-        fetch.follow(blk, at, rowEnd, uops);
-        // The limits apply once more before the block is begun.
-        if (left === DRY && row === records[(block << RECORD_SHIFT) | ROW]) row = rowEnd;
+      this.handOver(blk, row, rowEnd, uop, begun, position, handed);
+      // The limits apply once more before the block is begun.
+      if (!begun && left === BLOCKED && row === records[(block << RECORD_SHIFT) | ROW]) {
+        row = rowEnd;
+        block = previous;
       }
     }
     fetch.issuedCount = uop;
@@ -446,6 +510,7 @@ export abstract class IssueCommit extends rareCases.RareCases {
     this.begun = begun;
     this.left2 = left2;
     this.segment = segment;
+    this.previous = row === rowEnd ? block : previous;
     this.addressAt = addressAt;
     this.blk = blk;
     this.decode = decode;
@@ -461,6 +526,39 @@ export abstract class IssueCommit extends rareCases.RareCases {
     this.values[SLOTS + Cause.Base] += committed;
     if (blk !== firstBlk) this.countBlocks(firstBlk, blk);
     return left;
+  }
+
+  /** Serves what fetch waits for, and what comes before it. @returns false when that lies beyond the horizon. */
+  protected abstract serveFetch(): boolean;
+  /** Serves what the data side waits for, and what comes before it. @returns false when that lies beyond the horizon. */
+  protected abstract serveData(blk: number, commit: number): boolean;
+
+  /** Fetch goes on by itself from where execution is: in the instruction at `row`, if it is `begun`, else before it. */
+  private handOver(
+    blk: number,
+    row: number,
+    rowEnd: number,
+    uop: number,
+    begun: boolean,
+    position: number,
+    handed: number,
+  ): void {
+    const { fetch } = this;
+    fetch.position = position;
+    fetch.handed = handed;
+    if (row === rowEnd) {
+      fetch.follow(blk - 1, row, row, uop);
+      return;
+    }
+    let at = row;
+    let uops = uop;
+    if (begun) {
+      const { rows } = this.decoded;
+      for (; (rows[at] & LAST) === 0; at += ROW_WORDS) uops++;
+      at += ROW_WORDS;
+      uops++;
+    }
+    fetch.follow(blk, at, rowEnd, uops | 0);
   }
 
   /** As `blockLimit`, and while there is more to come, as many blocks as fetch may want to see stay in the buffer. */

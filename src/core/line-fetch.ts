@@ -5,7 +5,6 @@ import type { PipelineSpec } from "../machine/spec.js";
 import * as flow from "./control-flow.js";
 import type { CoreParts } from "./core-base.js";
 import { type CoreCounters, Count, levelIndex, TlbCount } from "./counters.js";
-import { WALK_LEVELS } from "./page-tables.js";
 import * as stamps from "./scoreboard.js";
 import type { StreamBuffer } from "./stream-buffer.js";
 import type { Translation } from "./translation.js";
@@ -79,8 +78,7 @@ export abstract class LineFetch {
   private lineWay = 0;
   private previous = -1;
   private startStamp = LONG_AGO;
-  private request = 0;
-  private walkStep = 0;
+  private request: number = LONG_AGO;
   private page = 0;
   private inPage = 0;
 
@@ -183,6 +181,8 @@ export abstract class LineFetch {
       }
       const n = this.segments;
       let request = ring[((n - this.fetchLimit) & ringMask) << SEGMENT_SHIFT] + CYCLE;
+      // One line a cycle, in order.
+      if (request < this.request + CYCLE) request = this.request + CYCLE;
       const behind = n - this.lineBuffer;
       if (behind >= 0) {
         if (this.poppedCount <= behind) return n;
@@ -220,7 +220,7 @@ export abstract class LineFetch {
         this.itlb[TlbCount.Misses]++;
         this.waiting = WALK;
         this.waitTime = this.board.cycle(request);
-        this.walkStep = 0;
+        this.translation.fetchWalk.begin(page);
         return n;
       }
       if (this.pages.io[page] === 0 && this.port.fetchHit((this.pages.ppn[page] << 6) | (at & 63))) {
@@ -255,6 +255,8 @@ export abstract class LineFetch {
     const level = levelIndex(this.port.servedBy);
     const { ring } = this;
     this.waiting = NOTHING;
+    // The line behind it goes later, also where this one waited for a walk.
+    this.request = this.board.stamp(now);
     const stamp = this.board.stamp(done);
     ring[entry] = stamp;
     ring[entry | AVAILABLE] = stamp + this.lineDelay;
@@ -277,16 +279,15 @@ export abstract class LineFetch {
       this.waitTime = Math.max(now, port.retryAt);
       return false;
     }
-    const done = port.walk(translation.tables.lines[page * WALK_LEVELS + this.walkStep], now);
+    const done = translation.fetchWalk.proceed(now);
     if (done === CLOSED) {
       this.waitTime = Math.max(now, port.retryAt);
       return false;
     }
     this.waitTime = done;
-    if (++this.walkStep < WALK_LEVELS) return true;
+    if (!translation.fetchWalk.over) return true;
     // A prefetcher may have walked for the page meanwhile.
     if (!translation.itlb.probe(page)) translation.itlb.fill(page);
-    translation.tables.touched(page);
     translation.lastIPage = -1;
     const cycles = done - this.board.cycle(this.request);
     this.itlb[TlbCount.WalkCycles] += cycles;

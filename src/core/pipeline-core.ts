@@ -21,6 +21,9 @@ const FAR = REBASE_AT >> CYCLE_SHIFT;
  * in order of time: ports are closed (horizon CLOSED) except for the one request whose turn it is.
  */
 export class PipelineCore extends IssueCommit {
+  /** How far requests may leave the L1s in this run: the horizon that the scheduler gave the port. */
+  private horizon = -0;
+
   protected override restart(): void {
     const { board } = this;
     if (this.commitCycle - board.base > FAR) this.moveBase(this.commitCycle - board.base - 1);
@@ -37,6 +40,7 @@ export class PipelineCore extends IssueCommit {
   override run(): RunStatus {
     const { port } = this;
     const horizon = port.horizon;
+    this.horizon = horizon;
     port.horizon = SHUT;
     const status = this.loop(horizon);
     port.horizon = horizon;
@@ -48,32 +52,27 @@ export class PipelineCore extends IssueCommit {
     const ahead = horizon + RUN_AHEAD;
     // Left with something pending: that comes first.
     if (data.pending !== NOTHING) {
-      fetch.runAhead(this.blk, this.commitStamp);
-      do {
-        if (!this.turn(horizon, Number.POSITIVE_INFINITY)) return RunStatus.Blocked;
-        fetch.runAhead(this.blk, this.commitStamp);
-      } while (data.pending !== NOTHING);
+      if (!this.serveData(this.blk, this.commitStamp)) return RunStatus.Blocked;
     }
     for (;;) {
       while (buffer.count - this.blk <= lookahead && !buffer.ended) this.refill();
       if (this.commitCycle - board.base > FAR) this.moveBase(this.commitCycle - board.base - 1);
       const far = ahead - board.base > 1.5 * FAR;
       const left = this.execute(far ? 1.5 * REBASE_AT : board.stamp(ahead));
-      if (left === Left.Dry) {
-        if (fetch.waiting === NOTHING_WAITS) this.stuck();
-        do {
-          if (!this.turn(horizon, Number.POSITIVE_INFINITY)) return RunStatus.Blocked;
-        } while (fetch.waiting !== NOTHING_WAITS);
-      } else if (left === Left.Pending) {
-        // What fetch asks for before the miss goes first.
-        fetch.runAhead(this.blk, this.commitStamp);
-        if (!this.turn(horizon, Number.POSITIVE_INFINITY)) return RunStatus.Blocked;
-      } else if (left === Left.Boundary) {
+      if (left === Left.Blocked) return RunStatus.Blocked;
+      if (left === Left.Boundary) {
         if (buffer.count - this.blk <= lookahead && !buffer.ended) continue;
         const status = this.boundary();
         if (status < 0) continue;
+        if (status === RunStatus.Position) {
+          // Stores and fetch may have something to do before the cycle of the last commit.
+          fetch.runAhead(this.blk, this.commitStamp);
+          const next = this.earliest(board.cycle(this.issue) + 1);
+          if (next > this.time) this.time = next;
+          return status;
+        }
         // All that is before is done in order of time, also what has committed but not left yet.
-        if (status !== RunStatus.Position && data.stores.taken !== data.stores.left) {
+        if (data.stores.taken !== data.stores.left) {
           this.eventKind = 0;
           fetch.runAhead(this.blk, this.commitStamp);
           if (!this.turn(horizon, Number.POSITIVE_INFINITY)) return RunStatus.Blocked;
@@ -82,8 +81,6 @@ export class PipelineCore extends IssueCommit {
         this.time = this.commitCycle;
         return status as RunStatus;
       } else if (far) {
-        // Not the horizon: the stamps are getting large.
-        continue;
       } else {
         fetch.runAhead(this.blk, this.commitStamp);
         const issue = board.cycle(this.issue) + 1;
@@ -94,12 +91,27 @@ export class PipelineCore extends IssueCommit {
         }
         if (!this.turn(horizon, issue)) return RunStatus.Blocked;
       }
-      // The data side's requests one after the other; fetch's among them.
-      while (data.pending !== NOTHING) {
-        const segments = fetch.waiting;
-        if (!this.turn(horizon, Number.POSITIVE_INFINITY)) return RunStatus.Blocked;
-        if (fetch.waiting !== segments) fetch.runAhead(this.blk, this.commitStamp);
-      }
+    }
+  }
+
+  protected override serveFetch(): boolean {
+    const { fetch } = this;
+    if (fetch.waiting === NOTHING_WAITS) this.stuck();
+    do {
+      if (!this.turn(this.horizon, Number.POSITIVE_INFINITY)) return false;
+    } while (fetch.waiting !== NOTHING_WAITS);
+    return true;
+  }
+
+  protected override serveData(blk: number, commit: number): boolean {
+    const { fetch, data } = this;
+    // What fetch asks for before the miss goes first.
+    fetch.runAhead(blk, commit);
+    for (;;) {
+      const { waiting } = fetch;
+      if (!this.turn(this.horizon, Number.POSITIVE_INFINITY)) return false;
+      if (data.pending === NOTHING) return true;
+      if (fetch.waiting !== waiting) fetch.runAhead(blk, commit);
     }
   }
 
@@ -142,8 +154,9 @@ export class PipelineCore extends IssueCommit {
     if (stores.next !== NO_STORE && board.cycle(stores.next) === at) {
       done = stores.leave();
       if (!done) stores.putOff(board.stamp(Math.max(at, port.retryAt)));
-      else if (data.pending === STORES) data.pending = NOTHING;
       next = board.cycle(stores.next);
+      // Who waits for stores looks again; what is younger may pass one that the L1D refuses.
+      if (data.pending === STORES && (done || next > at)) data.pending = NOTHING;
     } else if (data.pending > STORES && data.pendingTime === at) {
       done = data.proceed();
       next = data.pendingTime;

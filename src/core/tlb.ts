@@ -1,4 +1,26 @@
-import type { TlbSpec } from "../machine/spec.js";
+import type { EntriesSpec, TlbSpec } from "../machine/spec.js";
+import { type PageTables, WALK_LEVELS } from "./page-tables.js";
+
+/** What translates pages: a TLB of one page size, or of two. */
+export interface PageTlb {
+  /** No side effect. */
+  probe(page: number): boolean;
+  /** @returns whether the page is held; makes it the most recently used. */
+  lookup(page: number): boolean;
+  /** Puts a page in that is not held. @returns the entry that had to leave, or -1. */
+  fill(page: number): number;
+  flush(): void;
+}
+
+/** The TLB that a spec describes, over pages of one size or of two. */
+export function createTlb(
+  spec: TlbSpec,
+  pages: { vpn: Float64Array; count: number },
+  tables: PageTables,
+  large: boolean,
+): PageTlb {
+  return large ? new SizedTlb(spec, tables) : new Tlb(spec, pages.vpn, pages.count);
+}
 
 /**
  * One TLB: which pages it holds, in true least-recently-used order in each set. Entries are tagged by page
@@ -8,7 +30,7 @@ import type { TlbSpec } from "../machine/spec.js";
  * A page's slot is found by a direct index (page ids are dense), the order is a doubly linked ring in each
  * set, so hit, fill and eviction take constant time at any associativity.
  */
-export class Tlb {
+export class Tlb implements PageTlb {
   private readonly slotOf: Int32Array;
   private readonly pageIn: Int32Array;
   private readonly next: Int32Array;
@@ -21,7 +43,7 @@ export class Tlb {
 
   /** @param vpn virtual page by page id (borrowed). */
   constructor(
-    spec: TlbSpec,
+    spec: EntriesSpec,
     private readonly vpn: Float64Array,
     pages: number,
   ) {
@@ -97,5 +119,42 @@ export class Tlb {
   flush(): void {
     for (const page of this.pageIn) if (page >= 0) this.slotOf[page] = -1;
     this.reset();
+  }
+}
+
+/** A TLB over pages of 4 kB and 2 MB, in entries that they share or in two parts. */
+export class SizedTlb implements PageTlb {
+  private readonly small: Tlb;
+  private readonly large: Tlb;
+  private readonly entryOf: Int32Array;
+  private readonly steps: Uint8Array;
+
+  constructor(spec: TlbSpec, tables: PageTables) {
+    const { entryIndex, entryOf, steps } = tables;
+    this.entryOf = entryOf;
+    this.steps = steps;
+    this.small = new Tlb(spec, entryIndex, entryIndex.length);
+    this.large = spec.large === undefined ? this.small : new Tlb(spec.large, entryIndex, entryIndex.length);
+  }
+
+  private part(page: number): Tlb {
+    return this.steps[page] === WALK_LEVELS ? this.small : this.large;
+  }
+
+  probe(page: number): boolean {
+    return this.part(page).probe(this.entryOf[page]);
+  }
+
+  lookup(page: number): boolean {
+    return this.part(page).lookup(this.entryOf[page]);
+  }
+
+  fill(page: number): number {
+    return this.part(page).fill(this.entryOf[page]);
+  }
+
+  flush(): void {
+    this.small.flush();
+    this.large.flush();
   }
 }

@@ -2,13 +2,19 @@ import { type CorePort, NOT_NOW } from "../cache/contract.js";
 import type { PageTable } from "../loader/contract.js";
 import type { CoreSpec } from "../machine/spec.js";
 import { TlbCount } from "./counters.js";
-import { type PageTables, WALK_LEVELS } from "./page-tables.js";
-import { Tlb } from "./tlb.js";
+import type { PageTables } from "./page-tables.js";
+import { createTlb, type PageTlb } from "./tlb.js";
+import { PageWalk, Walker } from "./walker.js";
 
 /** One core's translation: its two TLBs and the page walker, and the service it does for prefetchers. */
 export class Translation {
-  readonly itlb: Tlb;
-  readonly dtlb: Tlb;
+  readonly itlb: PageTlb;
+  readonly dtlb: PageTlb;
+  /** Walks for fetches, for loads and stores, and for prefetchers. */
+  readonly fetchWalk: PageWalk;
+  readonly dataWalk: PageWalk;
+  private readonly prefetchWalk: PageWalk;
+  private readonly walker: Walker;
   /** After `translate`: the page id, or -1. */
   translatedPage = -1;
   /** Page of the last instruction fetch and data access, the most recent in their TLBs; -1: not known. */
@@ -21,9 +27,15 @@ export class Translation {
     readonly tables: PageTables,
     private readonly port: CorePort,
     private readonly itlbCounts: Float64Array,
+    walkCounts: Float64Array,
   ) {
-    this.itlb = new Tlb(spec.itlb, pages.vpn, pages.count);
-    this.dtlb = new Tlb(spec.dtlb, pages.vpn, pages.count);
+    const large = spec.largeKernelPages ?? false;
+    this.itlb = createTlb(spec.itlb, pages, tables, large);
+    this.dtlb = createTlb(spec.dtlb, pages, tables, large);
+    this.walker = new Walker(spec, tables, pages, port, walkCounts);
+    this.fetchWalk = new PageWalk(this.walker);
+    this.dataWalk = new PageWalk(this.walker);
+    this.prefetchWalk = new PageWalk(this.walker);
   }
 
   /** Is the page in the I-TLB? Then it is the last fetched from. */
@@ -50,16 +62,15 @@ export class Translation {
     if (page < 0) return now;
     this.lastIPage = -1;
     if (this.itlb.lookup(page)) return now;
-    const { port } = this;
+    const { port, prefetchWalk: walk } = this;
     const horizon = port.horizon;
     port.horizon = Number.POSITIVE_INFINITY;
     let time = now;
-    for (let step = 0; step < WALK_LEVELS; ) {
-      const done = port.walk(this.tables.lines[page * WALK_LEVELS + step], time);
-      if (done !== NOT_NOW) {
-        time = done;
-        step++;
-      } else if (port.retryAt > time) time = port.retryAt;
+    walk.begin(page);
+    while (!walk.over) {
+      const done = walk.proceed(time);
+      if (done !== NOT_NOW) time = done;
+      else if (port.retryAt > time) time = port.retryAt;
       else {
         this.translatedPage = -1;
         port.horizon = horizon;
@@ -75,6 +86,7 @@ export class Translation {
   flush(): void {
     this.itlb.flush();
     this.dtlb.flush();
+    this.walker.flush();
     this.lastIPage = -1;
     this.lastDPage = -1;
   }

@@ -1,15 +1,18 @@
-import type { MachineSpec } from "../machine/spec.js";
+import type { MachineSpec, PrefetcherInput } from "../machine/spec.js";
+import type { Plugin } from "../plugins/load.js";
 import type { CounterDef, Snapshot } from "../stats/counters.js";
 
 /** How the machine's state is treated between invocations, and what helps. */
 export interface ProtocolSpec {
-  /** Name in tables, files and `--protocol`: reference, lukewarm, jukebox, jukebox-paced, perfect. */
+  /** Name in tables, files and `--protocol`: reference, lukewarm, jukebox, jukebox-paced, perfect, or a prefetcher's. */
   name: string;
   description: string;
   /** What is thrown away before each invocation. */
   flush: { caches: boolean; tlbs: boolean; predictors: boolean };
   /** Jukebox on the function's core. Absent: none. `replayDistance` overrides the machine's. */
   jukebox?: { replayDistance?: number; metadataBytes?: number };
+  /** A prefetcher on the function's core. Absent: none beside the machine's. Not together with `jukebox`. */
+  prefetcher?: PrefetcherInput;
   /** The function core's L1I never misses on a line it has held before. */
   perfectICache: boolean;
 }
@@ -45,6 +48,8 @@ export interface RunResult {
     clientCore: number;
   };
   seed: number;
+  /** Plug-ins that were loaded; absent: none. */
+  plugins?: readonly Plugin[];
   schema: CounterSchema;
   /** Warm-up invocations first. */
   invocations: InvocationResult[];

@@ -2,6 +2,7 @@ import type { Trace } from "../loader/contract.js";
 import type { DecodedTable } from "../loader/decode/rows.js";
 import { openTrace } from "../loader/reader.js";
 import type { MachineSpec } from "../machine/spec.js";
+import { loadPlugins } from "../plugins/load.js";
 import type { ProtocolSpec, RunProgress, RunResult } from "./contract.js";
 import { runProtocol } from "./run.js";
 
@@ -13,17 +14,21 @@ export interface Job {
   machine: MachineSpec;
   protocol: ProtocolSpec;
   seed: number;
+  /** Files of plug-ins that the machine needs. */
+  plugins: readonly string[];
 }
 
 // The last trace stays open: the next job of a thread mostly takes the same.
 let last: Trace | undefined;
 
 /** Runs a job on this thread. */
-export function runJob(job: Job, onProgress?: (progress: RunProgress) => void): RunResult {
+export async function runJob(job: Job, onProgress?: (progress: RunProgress) => void): Promise<RunResult> {
+  const plugins = await loadPlugins(job.plugins);
   if (last?.path !== job.path) {
     last?.close();
     last = undefined;
     last = openTrace(job.path);
   }
-  return runProtocol(last, job.decoded, job.machine, job.protocol, job.seed, onProgress);
+  const result = runProtocol(last, job.decoded, job.machine, job.protocol, job.seed, onProgress);
+  return plugins.length === 0 ? result : { ...result, plugins };
 }

@@ -28,6 +28,7 @@ export function runProtocol(
   const started = performance.now();
   const machine = new Machine(spec, trace, decoded, {
     jukebox: protocol.jukebox,
+    prefetcher: protocol.prefetcher,
     perfectICache: protocol.perfectICache,
     seed,
   });

@@ -1,15 +1,19 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MessageChannel } from "node:worker_threads";
 import { Tinypool } from "tinypool";
-import { InputError } from "../errors.js";
+import { InputError, PluginError } from "../errors.js";
 import { decodeTrace } from "../loader/decode/thread.js";
 import { openTrace } from "../loader/reader.js";
+import { withPrefetcher } from "../machine/load.js";
 import type { MachineSpec } from "../machine/spec.js";
+import { loadPlugins } from "../plugins/load.js";
 import type { ProtocolSpec, RunProgress, RunResult } from "./contract.js";
 import { type Job, runJob } from "./job.js";
 import { PROTOCOLS } from "./protocols.js";
+import type { WorkOutcome } from "./worker.js";
 
 /** What to simulate: every trace on every machine under every protocol. */
 export interface SimulateOptions {
@@ -20,6 +24,8 @@ export interface SimulateOptions {
   protocols?: readonly ProtocolSpec[];
   /** Seed of everything random in the machine (random replacement). Default 1. */
   seed?: number;
+  /** Files of plug-ins that the machines name things of; see `loadPlugins`. */
+  plugins?: readonly string[];
   /** Runs at a time, each on a thread of its own. Default: one a processor; 0: on the caller's thread. */
   jobs?: number;
   /** Stops the runs; `simulate` then rejects with the signal's reason. */
@@ -49,6 +55,8 @@ export async function simulate(
   if (!Number.isSafeInteger(seed) || seed < 0 || seed > 0xffff_ffff) {
     throw new InputError(`seed: expected an integer from 0 to 4294967295, got ${seed}`);
   }
+  const plugins = (options.plugins ?? []).map((path) => resolve(path));
+  await loadPlugins(options.plugins ?? []);
   const jobs: Omit<Job, "decoded">[] = [];
   const totals: number[] = [];
   for (const path of options.traces) {
@@ -66,7 +74,8 @@ export async function simulate(
             `machine ${machine.name} has no "jukebox", which protocol ${protocol.name} needs`,
           );
         }
-        jobs.push({ path, machine, protocol, seed });
+        if (protocol.prefetcher) withPrefetcher(machine, protocol.prefetcher, `protocol ${protocol.name}`);
+        jobs.push({ path, machine, protocol, seed, plugins });
         totals.push(instructions);
       }
     }
@@ -96,7 +105,7 @@ export async function simulate(
     const results: RunResult[] = [];
     for (const [i, job] of jobs.entries()) {
       options.signal?.throwIfAborted();
-      results.push(runJob({ ...job, decoded: await decoded(job.path) }, (p) => progress(i, p)));
+      results.push(await runJob({ ...job, decoded: await decoded(job.path) }, (p) => progress(i, p)));
       finished(i);
     }
     return results;
@@ -114,10 +123,15 @@ export async function simulate(
         port1.on("message", (p: RunProgress) => progress(i, p));
         try {
           const task = { job: { ...job, decoded: await decoded(job.path) }, port: port2 };
-          const outcome = await pool.run(task, { transferList: [port2], signal: options.signal });
-          if (outcome.inputError !== undefined) throw new InputError(outcome.inputError);
+          const outcome: WorkOutcome = await pool.run(task, {
+            transferList: [port2],
+            signal: options.signal,
+          });
+          if ("inputError" in outcome) throw new InputError(outcome.inputError);
+          if ("pluginError" in outcome)
+            throw new PluginError(outcome.pluginError.message, outcome.pluginError.stack);
           finished(i);
-          return outcome.result as RunResult;
+          return outcome.result;
         } finally {
           port1.close();
         }

@@ -2,9 +2,20 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { z } from "zod";
+import { replacementNames } from "../cache/replacement/index.js";
+import { branchUnitNames } from "../core/branch/index.js";
 import { InputError, nearest, suggestion } from "../errors.js";
 import { dramParameters } from "../memory/dram/devices.js";
-import { type DramMemorySpec, type MachineSpec, machineSchema } from "./spec.js";
+import { type ResolvedPrefetcher, resolvePrefetcher } from "../prefetch/index.js";
+import {
+  type CacheSpec,
+  type DramMemorySpec,
+  type EntriesSpec,
+  type MachineSpec,
+  machineSchema,
+  type PrefetcherInput,
+  prefetcherSchema,
+} from "./spec.js";
 
 const MACHINES = fileURLToPath(new URL("../../machines/", import.meta.url));
 
@@ -70,7 +81,52 @@ export function parseMachine(data: unknown, label: string): MachineSpec {
   if (!result.success) throw new InputError(`${label}: ${explain(result.error.issues[0], data)}`);
   const spec = result.data;
   crossCheck(spec, label);
-  return spec;
+  if (spec.prefetchers === undefined) return spec;
+  return { ...spec, prefetchers: labelled(label, () => resolvedPrefetchers(spec)) };
+}
+
+/**
+ * The machine with one prefetcher more, on the function's core alone. Throws InputError with the key that is wrong,
+ * its path beginning with `path`.
+ */
+export function withPrefetcher(spec: MachineSpec, input: PrefetcherInput, path: string): MachineSpec {
+  const parsed = prefetcherSchema.safeParse({ ...input, cores: "function" });
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new InputError(`${path}.${pathText(issue.path)}: ${issue.message}`);
+  }
+  const entry = resolvePrefetcher(parsed.data, path, prefetcherLevels(spec), defaultPrefetcherLevel(spec));
+  const prefetchers = [...(spec.prefetchers ?? []), entry];
+  checkPrefetchers(prefetchers as ResolvedPrefetcher[], () => path);
+  return { ...spec, prefetchers };
+}
+
+function resolvedPrefetchers(spec: MachineSpec): ResolvedPrefetcher[] {
+  const levels = prefetcherLevels(spec);
+  const fallback = defaultPrefetcherLevel(spec);
+  const resolved = spec.prefetchers!.map((p, i) =>
+    resolvePrefetcher(p, `prefetchers[${i}]`, levels, fallback),
+  );
+  checkPrefetchers(resolved, (i) => `prefetchers[${i}]`);
+  return resolved;
+}
+
+/** Counters of a prefetcher are found by its level and name. */
+function checkPrefetchers(list: readonly ResolvedPrefetcher[], path: (i: number) => string): void {
+  list.forEach((p, i) => {
+    if (p.name === "jukebox")
+      throw new InputError(`${path(i)}.name: Jukebox has a key of its own: "jukebox"`);
+    if (list.findIndex((other) => other.name === p.name && other.level === p.level) !== i)
+      throw new InputError(`${path(i)}: there is a "${p.name}" at ${p.level} already`);
+  });
+}
+
+function prefetcherLevels(spec: MachineSpec): string[] {
+  return ["l1i", "l1d", ...spec.levels.map((level) => level.name)];
+}
+
+function defaultPrefetcherLevel(spec: MachineSpec): string {
+  return spec.jukebox?.level ?? spec.levels[spec.levels.length - 1].name;
 }
 
 function crossCheck(spec: MachineSpec, label: string): void {
@@ -89,24 +145,55 @@ function crossCheck(spec: MachineSpec, label: string): void {
     fail(
       `levels[${names.length - 1}].shared: the last level of a machine with ${spec.cores} cores must be shared`,
     );
+  const known = (key: string, what: string, name: string, all: string[]) => {
+    if (!all.includes(name)) fail(`${key}: unknown ${what} "${name}".${suggestion(name, all)}`);
+  };
+  known("core.branchPredictor.name", "branch predictor", spec.core.branchPredictor.name, branchUnitNames());
+  for (const [key, cache] of cachesOf(spec))
+    known(`${key}.replacement`, "replacement policy", cache.replacement, replacementNames());
   if (spec.memory.model === "dram") labelled(label, () => dramParameters(spec.memory as DramMemorySpec));
   if (spec.l1d.infinite) fail("l1d.infinite: only the l1i can be infinite");
   if (spec.core.walker !== "memory" && !names.includes(spec.core.walker))
     fail(`core.walker: no level "${spec.core.walker}".${suggestion(spec.core.walker, ["memory", ...names])}`);
   if (spec.jukebox !== undefined && !names.includes(spec.jukebox.level))
     fail(`jukebox.level: no level "${spec.jukebox.level}".${suggestion(spec.jukebox.level, names)}`);
-  for (const which of ["itlb", "dtlb"] as const) {
-    const tlb = spec.core[which];
-    const sets = tlb.entries / tlb.ways;
+  for (const [key, { entries, ways }] of tlbsOf(spec)) {
+    const sets = entries / ways;
     if (!Number.isInteger(sets) || (sets & (sets - 1)) !== 0)
-      fail(`core.${which}: entries / ways must be a power of two, got ${tlb.entries} / ${tlb.ways}`);
+      fail(`${key}: entries / ways must be a power of two, got ${entries} / ${ways}`);
+    if (key.endsWith(".large") && !spec.core.largeKernelPages)
+      fail(`${key}: has no use without core.largeKernelPages`);
   }
 }
 
+/** Every TLB, part of one and page-walk cache with its key. */
+function tlbsOf({ core }: MachineSpec): [key: string, spec: EntriesSpec][] {
+  const out: [string, EntriesSpec][] = [];
+  for (const which of ["itlb", "dtlb", "l2tlb"] as const) {
+    const tlb = core[which];
+    if (tlb !== undefined) out.push([`core.${which}`, tlb]);
+    if (tlb?.large !== undefined) out.push([`core.${which}.large`, tlb.large]);
+  }
+  for (const which of ["pml4e", "pdpte", "pde"] as const) {
+    const cache = core.pageWalkCaches?.[which];
+    if (cache !== undefined) out.push([`core.pageWalkCaches.${which}`, cache]);
+  }
+  return out;
+}
+
+/** Every cache with its key. */
+function cachesOf(spec: MachineSpec): [key: string, cache: CacheSpec][] {
+  return [
+    ["l1i", spec.l1i],
+    ["l1d", spec.l1d],
+    ...spec.levels.map(({ cache }, i): [string, CacheSpec] => [`levels[${i}].cache`, cache]),
+  ];
+}
+
 /** Puts the label of the machine in front of what `check` finds wrong. */
-function labelled(label: string, check: () => void): void {
+function labelled<T>(label: string, check: () => T): T {
   try {
-    check();
+    return check();
   } catch (error) {
     if (error instanceof InputError) throw new InputError(`${label}: ${error.message}`);
     throw error;

@@ -5,13 +5,18 @@ import { InputError } from "../errors.js";
 import { Jukebox } from "../jukebox/index.js";
 import type { Trace } from "../loader/contract.js";
 import type { DecodedTable } from "../loader/decode/index.js";
+import { createPrefetcher, type ResolvedPrefetcher } from "../prefetch/index.js";
 import { CounterSheet } from "../stats/counters.js";
-import type { MachineSpec } from "./spec.js";
+import { withPrefetcher } from "./load.js";
+import { prefetcherGroup } from "./prefetcher-group.js";
+import type { MachineSpec, PrefetcherInput } from "./spec.js";
 
 /** What a run changes in a machine. */
 export interface MachineOptions {
   /** Jukebox on the function's core, with these of the machine's parameters changed. Absent: none. */
   jukebox?: { replayDistance?: number; metadataBytes?: number };
+  /** One prefetcher more, on the function's core. */
+  prefetcher?: PrefetcherInput;
   /** L1 instruction caches that keep every line they have held. */
   perfectICache?: boolean;
   /** Seed of everything random. */
@@ -42,6 +47,8 @@ export class Machine {
   private readonly memory: MemorySystem;
   private readonly functionCore: number;
   private readonly instructions: (() => number)[];
+  /** Of the description; Jukebox is not among them. */
+  private readonly prefetchers: { core: number; prefetcher: Prefetcher }[] = [];
   private invocationUnderWay = false;
   private replayStarted = false;
 
@@ -49,7 +56,7 @@ export class Machine {
   constructor(spec: MachineSpec, trace: Trace, decoded: DecodedTable, options: MachineOptions) {
     const { header, pages } = trace;
     this.spec = {
-      ...spec,
+      ...(options.prefetcher === undefined ? spec : withPrefetcher(spec, options.prefetcher, "prefetcher")),
       cores: header.cores,
       l1i: { ...spec.l1i, infinite: spec.l1i.infinite || (options.perfectICache ?? false) },
     };
@@ -61,7 +68,7 @@ export class Machine {
     this.functionCore = header.functionCore;
     this.memory = new MemorySystem(this.spec, { seed: options.seed, dirtyHandOver: spec.dirtyHandOver });
     this.memory.setPages(pages);
-    const pageTables = new PageTables(pages, spec.memory.sizeMiB);
+    const pageTables = new PageTables(pages, spec.memory.sizeMiB, spec.core.largeKernelPages);
     this.cores = Array.from({ length: header.cores }, (_, id) => {
       const core = createCore(id, {
         spec: this.spec,
@@ -76,6 +83,7 @@ export class Machine {
       return core;
     });
     for (const group of this.memory.counterGroups()) this.sheet.add(group);
+    this.addPrefetchers();
     if (options.jukebox !== undefined) this.jukebox = this.addJukebox();
     this.cores[this.functionCore].onSwitch = (container, _task, _asid, now) => {
       if (container === FUNCTION) this.functionScheduled(now);
@@ -92,6 +100,7 @@ export class Machine {
   flush(what: MachineFlush): void {
     if (what.caches) this.memory.flush({ l1i: true, l1d: true, levels: "all" });
     for (const core of this.cores) core.flush({ tlb: what.tlbs, predictor: what.predictors });
+    if (what.predictors) for (const { prefetcher } of this.prefetchers) prefetcher.flush?.();
   }
 
   /** An invocation begins at cycle `now`, on all cores. */
@@ -104,6 +113,8 @@ export class Machine {
 
   endInvocation(now: number): void {
     this.jukebox?.endInvocation(FUNCTION, now);
+    for (const { core, prefetcher } of this.prefetchers)
+      if (core === this.functionCore) prefetcher.endInvocation(FUNCTION, now);
     this.invocationUnderWay = false;
   }
 
@@ -116,17 +127,37 @@ export class Machine {
     if (!this.invocationUnderWay || this.replayStarted) return;
     this.replayStarted = true;
     this.jukebox?.beginInvocation(FUNCTION, now);
+    for (const { core, prefetcher } of this.prefetchers)
+      if (core === this.functionCore) prefetcher.beginInvocation(FUNCTION, now);
+  }
+
+  /** Those of the description, core by core, and their counters. */
+  private addPrefetchers(): void {
+    for (const entry of (this.spec.prefetchers ?? []) as ResolvedPrefetcher[]) {
+      // A cache that keeps every line has no use for one.
+      if (entry.level === "l1i" && this.spec.l1i.infinite) continue;
+      for (const { id } of this.cores) {
+        if (entry.cores === "function" && id !== this.functionCore) continue;
+        const attached = this.memory.attachPrefetcher(id, entry.level, (host) =>
+          createPrefetcher(entry, host),
+        );
+        this.prefetchers.push({ core: id, prefetcher: attached.prefetcher });
+        this.sheet.add(prefetcherGroup(attached, entry.level, entry.name));
+      }
+    }
   }
 
   private addJukebox(): Jukebox {
     const spec = this.spec.jukebox!;
     let jukebox: Jukebox | undefined;
-    this.memory.attachPrefetcher(this.functionCore, spec.level, (host): Prefetcher => {
+    const attached = this.memory.attachPrefetcher(this.functionCore, spec.level, (host): Prefetcher => {
       // Just above the machine's memory, where no page of the trace can be.
       jukebox = new Jukebox(spec, host, this.spec.memory.sizeMiB * LINES_PER_MIB);
       return jukebox;
     });
     this.sheet.add(jukebox!.group);
+    // Alone, its counters are its cache's.
+    if (this.spec.prefetchers !== undefined) this.sheet.add(prefetcherGroup(attached, spec.level, "jukebox"));
     return jukebox!;
   }
 }

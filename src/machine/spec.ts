@@ -30,8 +30,19 @@ export const memoryBusSchema = z.strictObject({
   snoopFilterLatency: cycles.default(1),
 });
 
-/** A prefetcher attached to a cache: a plug-in's name and its parameters, which the plug-in validates. */
-export const prefetcherSchema = z.looseObject({ name: z.string() });
+/**
+ * A prefetcher: "next-line", "stride", "stream", "best-offset", or a plug-in's. Its parameters stand beside these keys
+ * and are checked by it (src/prefetch).
+ */
+export const prefetcherSchema = z.looseObject({
+  name: z.string(),
+  /** "l1i", "l1d" or a level's name. Default: the prefetcher's; else Jukebox's; else the last level. */
+  level: z.string().optional(),
+  /** The demands that it sees, and whose misses its coverage is measured by. Default: the prefetcher's; else all. */
+  on: z.enum(["all", "instructions", "data"]).optional(),
+  /** On every core, or on the function's alone. */
+  cores: z.enum(["all", "function"]).default("all"),
+});
 
 /** One cache. gem5: size, assoc, tag_latency, data_latency, response_latency, mshrs, tgts_per_mshr, write_buffers. */
 export const cacheSchema = z.strictObject({
@@ -61,14 +72,42 @@ export const cacheSchema = z.strictObject({
 export const levelSchema = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9]*$/),
   shared: z.boolean(),
+  /**
+   * What it holds of the lines that the caches above hold. "non-inclusive" (the default; gem5: mostly_incl): it takes
+   * all that passes and evicts on its own; "inclusive": a line that it evicts is taken from the caches above; "exclusive":
+   * no line that a cache above holds; it takes their victims, clean ones too, and a hit moves the line up.
+   */
+  inclusion: z.enum(["inclusive", "exclusive", "non-inclusive"]).optional(),
   bus: busSchema.prefault({}),
   cache: cacheSchema,
 });
 
-export const tlbSchema = z.strictObject({
+const entriesSchema = z.strictObject({
   entries: count(1, 65536),
   /** Ways; equal to entries: fully associative. */
   ways: count(1, 65536),
+});
+
+export const tlbSchema = z.strictObject({
+  ...entriesSchema.shape,
+  /** A part of its own for 2 MB pages (`largeKernelPages`); absent: they share the entries. */
+  large: entriesSchema.optional(),
+});
+
+/** Second-level TLB of a core, for instructions and data and all page sizes. */
+export const l2tlbSchema = z.strictObject({
+  ...tlbSchema.shape,
+  /** From a miss above to the translation, or to the begin of the walk. */
+  latency: cycles,
+});
+
+/** Caches of page-table entries that are no leaves; a hit in the deepest saves the reads above it. Intel's names. */
+export const pageWalkCachesSchema = z.strictObject({
+  pml4e: entriesSchema.optional(),
+  pdpte: entriesSchema.optional(),
+  pde: entriesSchema.optional(),
+  /** Before the first read of a walk. */
+  latency: cycles.default(1),
 });
 
 /** gem5: LocalBP, localPredictorSize. */
@@ -204,6 +243,15 @@ export const coreSchema = z.strictObject({
   branchPredictor: branchPredictorSchema.prefault({}),
   itlb: tlbSchema,
   dtlb: tlbSchema,
+  /** Absent: none. */
+  l2tlb: l2tlbSchema.optional(),
+  /** Absent: none; every walk reads each level. */
+  pageWalkCaches: pageWalkCachesSchema.optional(),
+  /**
+   * Kernel pages whose 2 MB region is, as far as the trace knows, mapped to 2 MB of memory in one piece and aligned
+   * are translated as one page of 2 MB: Linux maps its text and all of memory so. Absent: all pages are 4 kB.
+   */
+  largeKernelPages: z.boolean().optional(),
   /** Where page-table reads enter the memory system: "memory" (uncached) or a level's name. */
   walker: z.string().default("memory"),
 });
@@ -316,6 +364,8 @@ export const machineSchema = z.strictObject({
   dirtyHandOver: z.boolean().default(false),
   memoryBus: memoryBusSchema.prefault({}),
   memory: memorySchema,
+  /** Beside Jukebox. Several at one cache share its queue; a name stands at a cache once. */
+  prefetchers: z.array(prefetcherSchema).max(15).optional(),
   jukebox: jukeboxSchema.optional(),
 });
 
@@ -325,6 +375,9 @@ export type CacheSpec = z.output<typeof cacheSchema>;
 export type LevelSpec = z.output<typeof levelSchema>;
 export type BusSpec = z.output<typeof busSchema>;
 export type TlbSpec = z.output<typeof tlbSchema>;
+export type EntriesSpec = z.output<typeof entriesSchema>;
+export type L2TlbSpec = z.output<typeof l2tlbSchema>;
+export type PageWalkCachesSpec = z.output<typeof pageWalkCachesSchema>;
 export type CoreSpec = z.output<typeof coreSchema>;
 export type PipelineSpec = z.output<typeof pipelineSchema>;
 export type BranchPredictorSpec = z.output<typeof branchPredictorSchema>;
@@ -336,4 +389,6 @@ export type LoopSpec = z.output<typeof loopSchema>;
 export type MemorySpec = z.output<typeof memorySchema>;
 export type SimpleMemorySpec = z.output<typeof simpleMemorySchema>;
 export type DramMemorySpec = z.output<typeof dramMemorySchema>;
+export type PrefetcherSpec = z.output<typeof prefetcherSchema>;
+export type PrefetcherInput = z.input<typeof prefetcherSchema>;
 export type JukeboxSpec = z.output<typeof jukeboxSchema>;

@@ -43,5 +43,7 @@ export function cpuRows(view: CounterView, machine: MachineSpec, core: number): 
   row("mmu.itb.wrMisses", view.get(`cpu${core}.itlb.misses`), "Misses of fetches");
   row("mmu.dtb.accesses", view.get(`cpu${core}.dtlb.accesses`), "Look-ups for loads and stores");
   row("mmu.dtb.misses", view.get(`cpu${core}.dtlb.misses`), "Misses of loads and stores");
+  for (const stat of view.under(`cpu${core}.mmu.`))
+    row(`mmu.${stat}`, view.get(`cpu${core}.mmu.${stat}`), "As in stats.json");
   return rows;
 }

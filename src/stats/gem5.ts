@@ -1,7 +1,16 @@
 import type { InvocationResult, RunResult } from "../experiment/contract.js";
 import { cpuRows } from "./gem5-cpu.js";
 import { formatGem5Block, type Gem5Row } from "./gem5-format.js";
-import { type CachePlace, cachesOf, coresOf, instructions, jukeboxCache, memoryBytes } from "./names.js";
+import {
+  type CachePlace,
+  cachesOf,
+  coresOf,
+  instructions,
+  type Kind,
+  memoryBytes,
+  mshrMisses,
+  prefetchedKinds,
+} from "./names.js";
 import { type CounterView, invocationView, measuredInvocations } from "./view.js";
 
 export { type Gem5Dump, parseGem5Stats } from "./gem5-format.js";
@@ -145,11 +154,18 @@ function cacheRows(
   single("replacements", "replacements", "lines put out to make room");
   single("writebacks::writebacks", "writebacks", "dirty lines sent to the level below");
   single("writebacks::total", "writebacks", "dirty lines sent to the level below");
-  if (
-    run.protocol.jukebox !== undefined &&
-    cores.some((core) => jukeboxCache(run.machine, core)?.path === place.path)
-  ) {
-    rows.push(...prefetcherRows(`${name}.prefetcher`, view, place, cores));
+  const kinds = prefetchedKinds(run, place.level);
+  if (kinds.length > 0) rows.push(...prefetcherRows(`${name}.prefetcher`, view, place, cores, kinds));
+  for (const { path, defs } of run.schema.groups) {
+    const [, core, prefetcher] = new RegExp(`^cpu(\\d+)\\.${place.level}\\.(.+)$`).exec(path) ?? [];
+    if (core === undefined || !cores.includes(Number(core))) continue;
+    for (const { name: counter, unit, description } of defs)
+      rows.push({
+        name: `${name}.${prefetcher}.${counter}${place.shared ? `::cpu${core}` : ""}`,
+        value: view.get(`${path}.${counter}`),
+        description,
+        unit,
+      });
   }
   return rows;
 }
@@ -159,14 +175,12 @@ function prefetcherRows(
   view: CounterView,
   place: CachePlace,
   cores: readonly number[],
+  kinds: readonly Kind[],
 ): Gem5Row[] {
   const sum = (metric: string) =>
     cores.reduce((s, core) => s + view.get(`${place.path}.${metric}.cpu${core}`), 0);
   const missed = cores.reduce(
-    (s, core) =>
-      s +
-      view.get(`${place.path}.misses.cpu${core}.inst`) -
-      view.get(`${place.path}.mshrMerges.cpu${core}.inst`),
+    (s, core) => s + kinds.reduce((of, kind) => of + mshrMisses(view, place.path, core, kind), 0),
     0,
   );
   const issued = sum("pfIssued");
@@ -178,7 +192,11 @@ function prefetcherRows(
     unit,
   });
   return [
-    row("demandMshrMisses", missed, "instruction misses sent on to the level below"),
+    row(
+      "demandMshrMisses",
+      missed,
+      `${kinds.length > 1 ? "demand" : kinds[0] === "inst" ? "instruction" : "data"} misses sent on to the level below`,
+    ),
     row("pfIssued", issued, "prefetches sent to the level below"),
     row("pfUnused", sum("pfUnused"), "prefetched lines that left without having been demanded"),
     row("pfUseful", useful, "prefetched lines that were demanded"),

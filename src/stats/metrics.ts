@@ -3,11 +3,13 @@ import {
   cachesOf,
   cycleParts,
   instructions,
-  jukeboxCache,
   type Kind,
+  type MeasuredPrefetcher,
+  measuredPrefetcher,
   memoryBytes,
   mshrMisses,
   prefetchCounter,
+  prefetcherPath,
 } from "./names.js";
 import { type CounterView, invocationView, measuredInvocations, measuredTotal } from "./view.js";
 
@@ -76,7 +78,8 @@ export const METRICS: readonly MetricDef[] = [
   {
     name: "prefetch.useful",
     unit: "lines",
-    definition: "Lines that Jukebox prefetched and that were demanded, in time or late.",
+    definition:
+      "Lines that the protocol's prefetcher (Jukebox, or another) prefetched and that were demanded, in time or late.",
   },
   {
     name: "prefetch.late",
@@ -86,29 +89,28 @@ export const METRICS: readonly MetricDef[] = [
   {
     name: "prefetch.issued",
     unit: "lines",
-    definition: "Prefetches that Jukebox's level sent to the level below.",
+    definition: "Its prefetches that its level sent to the level below.",
   },
   { name: "prefetch.inserted", unit: "lines", definition: "Lines that Jukebox put into the prefetch queue." },
   {
     name: "coverage",
     unit: "ratio",
     definition:
-      "prefetch.useful / (prefetch.useful + instruction misses of the function's core that left Jukebox's level).",
+      "prefetch.useful / (prefetch.useful + misses of the function's core that left the prefetcher's level): instruction misses for Jukebox, else those of the demands that the prefetcher sees.",
   },
   { name: "accuracy", unit: "ratio", definition: "prefetch.useful / prefetch.issued." },
   {
     name: "accuracy.inserted",
     unit: "ratio",
-    definition: "prefetch.useful / prefetch.inserted, as the authors' code has it.",
+    definition: "prefetch.useful / prefetch.inserted, as the code of Jukebox's authors has it.",
   },
   {
     name: "overprediction",
     unit: "ratio",
-    definition:
-      "(prefetch.issued - prefetch.useful) / instruction misses of the function's core that left Jukebox's level in the lukewarm run.",
+    definition: "(prefetch.issued - prefetch.useful) / the misses of coverage in the lukewarm run.",
   },
-  { name: "metadata.read", unit: "bytes", definition: "Metadata that Jukebox read from memory." },
-  { name: "metadata.written", unit: "bytes", definition: "Metadata that Jukebox wrote to memory." },
+  { name: "metadata.read", unit: "bytes", definition: "Metadata that the prefetcher read from memory." },
+  { name: "metadata.written", unit: "bytes", definition: "Metadata that the prefetcher wrote to memory." },
   {
     name: "traffic",
     unit: "bytes",
@@ -147,8 +149,7 @@ export interface Spread {
 interface Baseline {
   readonly cycles: number;
   readonly traffic: number;
-  /** Instruction misses that left Jukebox's level. */
-  readonly misses: number | undefined;
+  readonly view: CounterView;
 }
 
 /**
@@ -184,13 +185,8 @@ export function metricsOf(runs: readonly RunResult[]): RunMetrics[] {
 }
 
 function baseline(run: RunResult, view: CounterView): Baseline {
-  const core = run.trace.functionCore;
-  const place = jukeboxCache(run.machine, core);
-  return {
-    cycles: cycleParts(view, run.machine, core).active,
-    traffic: totalTraffic(view),
-    misses: place && mshrMisses(view, place.path, core, "inst"),
-  };
+  const { active } = cycleParts(view, run.machine, run.trace.functionCore);
+  return { cycles: active, traffic: totalTraffic(view), view };
 }
 
 function compute(
@@ -222,7 +218,8 @@ function compute(
       values.set(mpkiName(place.level, kind), (1000 * mshrMisses(view, place.path, core, kind)) / total);
     }
   }
-  if (run.protocol.jukebox !== undefined) addPrefetch(values, run, view, lukewarm?.misses);
+  const prefetcher = measuredPrefetcher(run);
+  if (prefetcher !== undefined) addPrefetch(values, prefetcher, core, view, lukewarm?.view);
   const traffic = totalTraffic(view);
   values.set("traffic", traffic);
   for (const { kind, bytes } of memoryBytes(view)) values.set(`traffic.${kind}`, bytes);
@@ -232,27 +229,29 @@ function compute(
 
 function addPrefetch(
   values: Map<string, number>,
-  run: RunResult,
+  prefetcher: MeasuredPrefetcher,
+  core: number,
   view: CounterView,
-  lukewarmMisses: number | undefined,
+  lukewarm: CounterView | undefined,
 ): void {
-  const core = run.trace.functionCore;
-  const place = jukeboxCache(run.machine, core);
-  if (place === undefined)
-    throw new Error(`machine ${run.machine.name} has no Jukebox, protocol ${run.protocol.name} uses it`);
-  const useful = prefetchCounter(view, place.path, "pfUseful", core);
-  const issued = prefetchCounter(view, place.path, "pfIssued", core);
-  const inserted = view.get(`cpu${core}.jukebox.pfInsertedInQueue`);
+  const misses = (of: CounterView) =>
+    prefetcher.kinds.reduce((sum, kind) => sum + mshrMisses(of, prefetcher.place.path, core, kind), 0);
+  const useful = prefetchCounter(view, prefetcher, "pfUseful", core);
+  const issued = prefetchCounter(view, prefetcher, "pfIssued", core);
+  const jukebox = prefetcher.name === "jukebox";
   values.set("prefetch.useful", useful);
-  values.set("prefetch.late", prefetchCounter(view, place.path, "pfLate", core));
+  values.set("prefetch.late", prefetchCounter(view, prefetcher, "pfLate", core));
   values.set("prefetch.issued", issued);
-  values.set("prefetch.inserted", inserted);
-  values.set("coverage", useful / (useful + mshrMisses(view, place.path, core, "inst")));
+  if (jukebox) values.set("prefetch.inserted", view.get(`cpu${core}.jukebox.pfInsertedInQueue`));
+  values.set("coverage", useful / (useful + misses(view)));
   values.set("accuracy", useful / issued);
-  values.set("accuracy.inserted", useful / inserted);
-  if (lukewarmMisses !== undefined) values.set("overprediction", (issued - useful) / lukewarmMisses);
-  values.set("metadata.read", view.get(`cpu${core}.jukebox.bytesRead`));
-  values.set("metadata.written", view.get(`cpu${core}.jukebox.bytesWritten`));
+  if (jukebox) values.set("accuracy.inserted", useful / values.get("prefetch.inserted")!);
+  if (lukewarm !== undefined) values.set("overprediction", (issued - useful) / misses(lukewarm));
+  const [path, read, written] = jukebox
+    ? [`cpu${core}.jukebox`, "bytesRead", "bytesWritten"]
+    : [prefetcherPath(prefetcher, core), "metadataRead", "metadataWritten"];
+  values.set("metadata.read", view.get(`${path}.${read}`));
+  values.set("metadata.written", view.get(`${path}.${written}`));
 }
 
 export function mpkiName(level: string, kind: Kind): string {

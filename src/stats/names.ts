@@ -1,4 +1,4 @@
-import type { CounterSchema } from "../experiment/contract.js";
+import type { CounterSchema, RunResult } from "../experiment/contract.js";
 import type { MachineSpec } from "../machine/spec.js";
 import type { CounterView } from "./view.js";
 
@@ -58,14 +58,61 @@ export function mshrMisses(view: CounterView, path: string, core: number, kind: 
   return cacheCounter(view, path, "misses", core, kind) - cacheCounter(view, path, "mshrMerges", core, kind);
 }
 
-/** A counter of the prefetches that a core asked a cache for: `pfIssued`, `pfUseful`. */
-export function prefetchCounter(view: CounterView, path: string, metric: string, core: number): number {
-  return view.get(`${path}.${metric}.cpu${core}`);
+/** The prefetcher that a protocol is about. */
+export interface MeasuredPrefetcher {
+  /** "jukebox", or as in the machine's `prefetchers`. */
+  readonly name: string;
+  /** The cache that it fills for the function's core. */
+  readonly place: CachePlace;
+  /** The misses that it is to save. */
+  readonly kinds: readonly Kind[];
 }
 
-/** The cache that Jukebox fills for a core, or undefined on a machine without Jukebox. */
-export function jukeboxCache(machine: MachineSpec, core: number): CachePlace | undefined {
-  return cachesOf(machine, core).find((place) => place.level === machine.jukebox?.level);
+/** The prefetcher of a run's protocol on the function's core: Jukebox or another; undefined: none. */
+export function measuredPrefetcher(run: Measured): MeasuredPrefetcher | undefined {
+  const { machine, protocol, trace } = run;
+  const at = (level: string) => cachesOf(machine, trace.functionCore).find((place) => place.level === level)!;
+  if (protocol.jukebox !== undefined) {
+    if (machine.jukebox === undefined)
+      throw new Error(`machine ${machine.name} has no Jukebox, protocol ${protocol.name} uses it`);
+    return { name: "jukebox", place: at(machine.jukebox.level), kinds: ["inst"] };
+  }
+  if (protocol.prefetcher === undefined) return undefined;
+  // The protocol's stands behind the machine's.
+  const { name, level, on } = machine.prefetchers!.at(-1)!;
+  return { name, place: at(level!), kinds: kindsOf(on!) };
+}
+
+/** What the prefetchers that work at a level are to save misses of, Jukebox among them; none: empty. */
+export function prefetchedKinds(run: Measured, level: string): Kind[] {
+  const kinds = new Set<Kind>();
+  if (run.protocol.jukebox !== undefined && run.machine.jukebox?.level === level) kinds.add("inst");
+  for (const p of run.machine.prefetchers ?? [])
+    if (p.level === level) for (const kind of kindsOf(p.on!)) kinds.add(kind);
+  return [...kinds].sort().reverse();
+}
+
+function kindsOf(on: "all" | "instructions" | "data"): Kind[] {
+  return on === "all" ? ["inst", "data"] : [on === "data" ? "data" : "inst"];
+}
+
+type Measured = Pick<RunResult, "machine" | "protocol"> & { trace: { functionCore: number } };
+
+/** Path of a prefetcher's own counters: `cpu1.llc.stride`. */
+export function prefetcherPath({ name, place }: MeasuredPrefetcher, core: number): string {
+  return `cpu${core}.${place.level}.${name}`;
+}
+
+/** A counter of the prefetches that a prefetcher asked a cache for, for a core: `pfIssued`, `pfUseful`. */
+export function prefetchCounter(
+  view: CounterView,
+  prefetcher: MeasuredPrefetcher,
+  metric: string,
+  core: number,
+): number {
+  // Where it is the only one, Jukebox's are those of its cache.
+  const own = `${prefetcherPath(prefetcher, core)}.${metric}`;
+  return view.has(own) ? view.get(own) : view.get(`${prefetcher.place.path}.${metric}.cpu${core}`);
 }
 
 /** Bytes between the last cache and main memory, by kind, as the memory counts them: "read.fetch", "written.writeback". */

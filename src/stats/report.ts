@@ -3,7 +3,7 @@ import type { RunResult } from "../experiment/contract.js";
 import type { CacheSpec, MachineSpec, MemorySpec } from "../machine/spec.js";
 import { cpiByGroup } from "./cpi-groups.js";
 import { type MetricValues, metricsOf, mpkiName, type RunMetrics } from "./metrics.js";
-import { cachesOf } from "./names.js";
+import { cachesOf, measuredPrefetcher } from "./names.js";
 import { decimals, formatTable, percent, signedPercent, whole } from "./table.js";
 import { measuredTotal } from "./view.js";
 
@@ -115,7 +115,7 @@ function comparison(all: readonly RunMetrics[]): string[][] {
   }
 
   if (has(all, "coverage")) {
-    title(`Jukebox, at the ${machine.jukebox!.level.toUpperCase()}`);
+    title(prefetchersTitle(all));
     row("  coverage, %", (v) => percent(v.get("coverage")));
     row("  accuracy, %", (v) => percent(v.get("accuracy")));
     if (has(all, "overprediction"))
@@ -136,6 +136,15 @@ function comparison(all: readonly RunMetrics[]): string[][] {
   return rows;
 }
 
+/** "Jukebox, at the LLC"; "Prefetchers, at the LLC"; "Prefetchers" where they work at different levels. */
+function prefetchersTitle(all: readonly RunMetrics[]): string {
+  const places = all.flatMap(({ run }) => measuredPrefetcher(run) ?? []);
+  const names = new Set(places.map(({ name }) => (name === "jukebox" ? "Jukebox" : name)));
+  const levels = new Set(places.map(({ place }) => place.level.toUpperCase()));
+  const title = names.size === 1 ? [...names][0] : "Prefetchers";
+  return levels.size === 1 ? `${title}, at the ${[...levels][0]}` : title;
+}
+
 function has(all: readonly RunMetrics[], name: string): boolean {
   return all.some((m) => m.total.has(name));
 }
@@ -145,9 +154,21 @@ function footnotes(all: readonly RunMetrics[], codeKB: number | undefined): stri
   const notes: string[] = [];
   const { machine } = all[0].run;
   const level = machine.levels.find((l) => l.name === machine.jukebox?.level);
-  if (codeKB !== undefined && level !== undefined && has(all, "coverage")) {
+  if (
+    codeKB !== undefined &&
+    level !== undefined &&
+    all.some(({ run }) => run.protocol.jukebox !== undefined)
+  ) {
     const holds = `the ${level.name.toUpperCase()}, which Jukebox fills, holds ${size(level.cache.sizeKiB)}`;
     notes.push(`An invocation touches ${whole(codeKB)} kB of code; ${holds}.`);
+  }
+  const levels = new Set(all.flatMap(({ run }) => measuredPrefetcher(run)?.place.level ?? []));
+  for (const { run } of all) {
+    const prefetcher = measuredPrefetcher(run);
+    if (prefetcher !== undefined && levels.size > 1)
+      notes.push(
+        `${HEADINGS[run.protocol.name] ?? run.protocol.name} works at the ${prefetcher.place.level.toUpperCase()}.`,
+      );
   }
   for (const { run } of all) {
     const { protocol, trace } = run;

@@ -9,9 +9,10 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { InputError } from "../errors.js";
 import type { RunResult } from "../experiment/contract.js";
+import type { Plugin } from "../plugins/load.js";
 import { gem5Stats } from "./gem5.js";
 import { statsJson, traceJson } from "./json.js";
 
@@ -91,11 +92,17 @@ export function resultsFiles(runs: readonly RunResult[], version: string): Map<s
       versions: { muswarm: version, results: RESULTS_VERSION },
       trace: { file: traceJson(runs[0]).path, sha256: runs[0].trace.sha256 },
       seed: runs[0].seed,
+      ...(runs[0].plugins === undefined ? {} : { plugins: runs[0].plugins.map(pluginJson) }),
       configSha256: hashes["config.json"],
       files: hashes,
     }),
   );
   return files;
+}
+
+/** A plug-in without the folder that it happens to lie in. */
+function pluginJson({ path, ...plugin }: Plugin) {
+  return { file: basename(path), ...plugin };
 }
 
 function config(runs: readonly RunResult[]) {

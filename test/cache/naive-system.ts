@@ -12,9 +12,11 @@ import {
   NaiveBus,
   NaiveCache,
   type NaiveLine,
+  type NaiveMainMemory,
   NaiveMemory,
   type NaivePrefetcher,
   type NaiveState,
+  SharedDram,
   Tally,
 } from "./naive-parts.js";
 
@@ -49,7 +51,9 @@ export class NaiveSystem {
   servedBy = 0;
   private time = 0;
   private running = false;
-  private readonly memory: NaiveMemory;
+  /** Who asked for what is under way, for the replacement policies. */
+  private pc = 0;
+  private readonly memory: NaiveMainMemory;
   private readonly memoryBus: NaiveBus;
   private readonly memoryPort: number[] = [];
   private readonly coherentBus: NaiveBus;
@@ -69,15 +73,7 @@ export class NaiveSystem {
   ) {
     const cores = [...Array(spec.cores).keys()];
     this.horizon = cores.map(() => Infinity);
-    const simpleMemory = spec.memory;
-    if (simpleMemory.model !== "simple") throw new Error("the twin knows the simple memory only");
-    const { numerator, denominator } = lineTransfer(simpleMemory.bandwidthGiBs, spec.clockGHz);
-    this.memory = new NaiveMemory(
-      Math.max(1, cyclesOf(simpleMemory.latencyNs, spec.clockGHz)),
-      BigInt(numerator),
-      BigInt(denominator),
-      this.tally,
-    );
+    this.memory = this.memoryOf(spec);
     const cache = (s: MachineSpec["l1i"], path: string, level: number, users: number[], own: boolean) => {
       const c = new NaiveCache(
         s,
@@ -95,9 +91,9 @@ export class NaiveSystem {
       this.l1i.push(cache(spec.l1i, `cpu${core}.l1i`, 0, [core], true));
       this.l1d.push(cache(spec.l1d, `cpu${core}.l1d`, 0, [core], true));
     }
-    const bus = (b: BusSpec, filter: number) =>
+    const bus = (b: BusSpec) =>
       new NaiveBus(
-        b.frontendLatency + b.forwardLatency + filter,
+        b.frontendLatency + b.forwardLatency + b.snoopFilterLatency,
         b.responseLatency,
         1 + Math.ceil(64 / b.width),
       );
@@ -105,22 +101,24 @@ export class NaiveSystem {
       if (level.shared) {
         const c = cache(level.cache, level.name, k + 1, cores, false);
         this.levels.push(cores.map(() => c));
-        const b = bus(level.bus, 0);
+        const b = bus(level.bus);
         this.buses.push(cores.map(() => b));
       } else {
         this.levels.push(
           cores.map((core) => cache(level.cache, `cpu${core}.${level.name}`, k + 1, [core], true)),
         );
-        this.buses.push(cores.map(() => bus(level.bus, 0)));
+        this.buses.push(cores.map(() => bus(level.bus)));
       }
     });
-    this.memoryBus = bus(spec.memoryBus, 1);
+    this.memoryBus = bus(spec.memoryBus);
     for (const c of this.caches) {
       const core = c.cores[0];
       const last = c.level === spec.levels.length;
       c.bus = last ? this.memoryBus : this.buses[c.level][core];
       c.below = last ? null : this.levels[c.level][core];
       c.port = c.bus.port();
+      if (c.level > 0) c.inclusion = spec.levels[c.level - 1].inclusion ?? "non-inclusive";
+      c.above = this.caches.filter((o) => o.level < c.level && o.cores.some((k) => c.cores.includes(k)));
     }
     for (const _core of cores) this.memoryPort.push(this.memoryBus.port());
     const firstShared = spec.levels.findIndex((level) => level.shared);
@@ -128,6 +126,17 @@ export class NaiveSystem {
     this.coherentBus = firstShared < 0 ? this.memoryBus : this.buses[firstShared][0];
     const walkLevel = spec.levels.findIndex((level) => level.name === spec.core.walker);
     if (walkLevel >= 0) for (const core of cores) this.walkPort.push(this.buses[walkLevel][core].port());
+  }
+
+  private memoryOf({ memory, clockGHz }: MachineSpec): NaiveMainMemory {
+    if (memory.model === "dram") return new SharedDram(memory, clockGHz, this.tally);
+    const { numerator, denominator } = lineTransfer(memory.bandwidthGiBs, clockGHz);
+    return new NaiveMemory(
+      Math.max(1, cyclesOf(memory.latencyNs, clockGHz)),
+      BigInt(numerator),
+      BigInt(denominator),
+      this.tally,
+    );
   }
 
   attach(core: number, name: string, factory: (host: PrefetcherHost) => Prefetcher): void {
@@ -156,12 +165,13 @@ export class NaiveSystem {
     p.prefetcher = factory({
       core,
       target,
-      readMetadata: (_line, now) => {
+      metadataLine: 0,
+      readMetadata: (line, now) => {
         const at = bus.request.reserve(now, 1) + bus.down;
-        return bus.respond(this.memoryPort[core], this.memory.read("metadata", at), bus.dataCycles);
+        return bus.respond(this.memoryPort[core], this.memory.read(line, "metadata", at), bus.dataCycles);
       },
-      writeMetadata: (_line, now) =>
-        this.memory.write("metadata", bus.request.reserve(now, bus.dataCycles) + bus.down),
+      writeMetadata: (line, now) =>
+        this.memory.write(line, "metadata", bus.request.reserve(now, bus.dataCycles) + bus.down),
       translate: () => 0,
       translatedPage: -1,
       pages: { asid: new Int32Array(0), vpn: new Float64Array(0), ppn: new Int32Array(0) },
@@ -171,55 +181,61 @@ export class NaiveSystem {
   }
 
   fetch(core: number, line: number, virtualLine: number, now: number): number {
-    return this.access(this.l1i[core], core, "inst", line, virtualLine, now);
+    // An instruction line is its own instruction.
+    return this.access(this.l1i[core], core, "inst", line, virtualLine, now, virtualLine << 6);
   }
 
-  load(core: number, line: number, virtualLine: number, now: number): number {
-    return this.access(this.l1d[core], core, "load", line, virtualLine, now);
+  load(core: number, line: number, virtualLine: number, now: number, pc = 0): number {
+    return this.access(this.l1d[core], core, "load", line, virtualLine, now, pc);
   }
 
-  store(core: number, line: number, virtualLine: number, now: number): number {
-    return this.access(this.l1d[core], core, "store", line, virtualLine, now);
+  store(core: number, line: number, virtualLine: number, now: number, pc = 0): number {
+    return this.access(this.l1d[core], core, "store", line, virtualLine, now, pc);
   }
 
   walk(core: number, line: number, now: number): number {
     if (!this.mayLeave(core, now)) return NOT_NOW;
     const k = this.spec.levels.findIndex((level) => level.name === this.spec.core.walker);
-    if (k < 0) return this.straight(core, () => this.memory, "walk", now);
+    if (k < 0) return this.straight(core, line, "walk", now);
+    this.pc = 0;
     const bus = this.buses[k][core];
     const c = this.levels[k][core];
     const above = this.privates(core).filter((p) => p.level < c.level && p.held === null);
     const owner = this.downgrade(above, line);
     const answer =
       owner === null
-        ? this.request(bus, this.walkPort[core], c, core, "walk", line, -1, false, false, "E", now)
+        ? this.request(bus, this.walkPort[core], c, core, "walk", line, -1, false, false, "E", null, now)
         : this.supply(owner.cache, owner.line, core, bus, this.walkPort[core], c, now);
     this.servedBy = answer.servedBy;
     return answer.back;
   }
 
-  uncached(core: number, write: boolean, now: number): number {
+  uncached(core: number, line: number, write: boolean, now: number): number {
     if (!this.mayLeave(core, now)) return NOT_NOW;
-    if (!write) return this.straight(core, () => this.memory, "uncached", now);
+    if (!write) return this.straight(core, line, "uncached", now);
     const bus = this.memoryBus;
     const at = bus.request.reserve(now, bus.dataCycles) + bus.down;
-    this.memory.write("uncached", at);
+    this.memory.write(line, "uncached", at);
     this.servedBy = SERVED_BY_MEMORY;
     return bus.respond(this.memoryPort[core], at, 1);
   }
 
-  flush(l1i: boolean, l1d: boolean, names: string[]): void {
+  /** @param names of levels; "all": of main memory too. */
+  flush(l1i: boolean, l1d: boolean, names: string[] | "all"): void {
+    if (names === "all") this.memory.flush();
     for (const c of this.caches) {
       const name = c.path.split(".").at(-1)!;
-      if (name === "l1i" ? l1i : name === "l1d" ? l1d : names.includes(name)) c.flush(this.time);
+      if (!(name === "l1i" ? l1i : name === "l1d" ? l1d : names === "all" || names.includes(name))) continue;
+      c.flush(this.time);
+      if (c.inclusion === "inclusive") for (const above of c.above) above.flush(this.time);
     }
   }
 
-  private straight(core: number, memory: () => NaiveMemory, kind: string, now: number): number {
+  private straight(core: number, line: number, kind: string, now: number): number {
     const bus = this.memoryBus;
     const at = bus.request.reserve(now, 1) + bus.down;
     this.servedBy = SERVED_BY_MEMORY;
-    return bus.respond(this.memoryPort[core], memory().read(kind, at), bus.dataCycles);
+    return bus.respond(this.memoryPort[core], this.memory.read(line, kind, at), bus.dataCycles);
   }
 
   /** In the order of a snoop: L1D, private levels, L1I. */
@@ -242,7 +258,15 @@ export class NaiveSystem {
     return true;
   }
 
-  private access(c: NaiveCache, core: number, kind: Kind, line: number, vline: number, now: number): number {
+  private access(
+    c: NaiveCache,
+    core: number,
+    kind: Kind,
+    line: number,
+    vline: number,
+    now: number,
+    pc: number,
+  ): number {
     const write = kind === "store";
     const usable = () => {
       const l = c.find(line);
@@ -265,6 +289,7 @@ export class NaiveSystem {
     }
     c.count("accesses", core, kind);
     c.count("misses", core, kind);
+    this.pc = pc;
     const shared = c.find(line);
     let done: number;
     let outcome: Outcome = Outcome.Miss;
@@ -366,6 +391,7 @@ export class NaiveSystem {
             write,
             ownShared,
             grantedAbove,
+            c,
             leave,
           );
     const ready = answer.back + c.spec.responseLatency;
@@ -381,9 +407,9 @@ export class NaiveSystem {
     else if (!c.isPrivate) state = !write && state === "M" ? "M" : "E";
     else if (l1 && state === "E" && ownShared) state = "S";
     else if (!l1 && write) state = "E";
-    const victim = c.install(line, state, ready, this.time);
+    const victim = c.install(line, state, ready, this.time, this.pc);
     if (victim !== null)
-      this.writeBack(c, core, victim.line, Math.max(answer.back, victim.readyAt) + c.spec.tagLatency);
+      this.victimLeaves(c, core, victim, Math.max(answer.back, victim.readyAt) + c.spec.tagLatency);
     return { ...answer, back: ready };
   }
 
@@ -398,6 +424,7 @@ export class NaiveSystem {
     write: boolean,
     ownShared: boolean,
     grantedAbove: NaiveState,
+    taker: NaiveCache | null,
     leave: number,
   ): Answer {
     const grant = bus.request.reserve(leave, 1);
@@ -405,11 +432,11 @@ export class NaiveSystem {
     let granted: NaiveState = grantedAbove;
     if (bus === this.coherentBus) {
       granted = write ? "M" : "E";
-      const snoop = this.snoop(core, line, write, at);
+      const snoop = this.snoop(core, line, write, at, below?.inclusion === "exclusive");
       if (!write && snoop.shared) granted = "S";
       if (snoop.supplied !== null) {
         const back = bus.respond(port, snoop.supplied, bus.dataCycles);
-        if (!write) {
+        if (!write && snoop.dirty) {
           const sent = bus.request.reserve(snoop.supplied, bus.dataCycles);
           this.writeInto(below, snoop.core, line, sent + bus.down);
         }
@@ -417,10 +444,10 @@ export class NaiveSystem {
       }
     }
     if (below === null) {
-      const back = bus.respond(port, this.memory.read(TRAFFIC[kind], at), bus.dataCycles);
+      const back = bus.respond(port, this.memory.read(line, TRAFFIC[kind], at), bus.dataCycles);
       return { back, granted, servedBy: SERVED_BY_MEMORY };
     }
-    const answer = this.lookup(below, core, kind, line, vline, write, ownShared, granted, grant, at);
+    const answer = this.lookup(below, core, kind, line, vline, write, ownShared, granted, taker, grant, at);
     return { ...answer, back: bus.respond(port, answer.back, bus.dataCycles) };
   }
 
@@ -433,6 +460,7 @@ export class NaiveSystem {
     write: boolean,
     ownShared: boolean,
     granted: NaiveState,
+    taker: NaiveCache | null,
     grant: number,
     at: number,
   ): Answer {
@@ -442,6 +470,18 @@ export class NaiveSystem {
       c.count("misses", core, kind);
       c.squash(line);
       const start = c.mshrFreeAt(Math.max(at, c.writeBufferFreeAt()));
+      if (c.inclusion === "exclusive" && (taker !== null || c.heldAbove(line))) {
+        // Past this level: nothing is put in.
+        const leave = start + c.spec.tagLatency;
+        const args = [core, kind, line, vline, write, ownShared, granted, taker, leave] as const;
+        const answer = this.request(c.bus, c.port, c.below, ...args);
+        const back = answer.back + c.spec.responseLatency;
+        c.takeMshr(start, back);
+        c.single("passed");
+        c.count("missLatency", core, kind, back - grant);
+        this.notify(c, core, kind, line, vline, Outcome.Miss, this.time, back);
+        return { ...answer, back };
+      }
       const answer = this.fill(
         c,
         core,
@@ -503,6 +543,15 @@ export class NaiveSystem {
       c.use(l, late);
       outcome = late ? Outcome.PrefetchLate : Outcome.PrefetchHit;
     }
+    if (c.inclusion === "exclusive" && taker !== null) {
+      c.single("movedUp");
+      c.remove(line, this.time);
+      if (l.state === "M" && !write) {
+        // Only a cache that may hold it dirty, and alone, takes over the duty to write it back.
+        if (state === "E" && taker !== this.l1i[core]) state = "M";
+        else this.writeBack(c, core, line, data, true);
+      }
+    }
     this.notify(c, core, kind, line, vline, outcome, this.time, data);
     return { back: data, granted: state, servedBy };
   }
@@ -544,20 +593,28 @@ export class NaiveSystem {
     line: number,
     write: boolean,
     at: number,
-  ): { shared: boolean; supplied: number | null; core: number } {
-    const out = { shared: false, supplied: null as number | null, core: -1 };
+    cleanToo = false,
+  ): { shared: boolean; supplied: number | null; dirty: boolean; core: number } {
+    const out = { shared: false, supplied: null as number | null, dirty: false, core: -1 };
+    const latency = (c: NaiveCache, other: number) => {
+      let cycles = c.hitLatency;
+      for (let k = c.level; k < this.privateDepth; k++)
+        cycles += this.buses[k][other].down + this.buses[k][other].up;
+      return cycles;
+    };
+    const clean: { c: NaiveCache; supplied: number }[] = [];
     for (let other = 0; other < this.spec.cores; other++) {
       if (other === core) continue;
       for (const c of this.privates(other)) {
         if (!c.holds(line)) continue;
         out.shared = true;
         const l = c.find(line);
+        if (l !== null && l.state !== "M")
+          clean.push({ c, supplied: Math.max(at, l.readyAt) + latency(c, other) });
         if (l?.state === "M" && out.supplied === null) {
-          let latency = c.hitLatency;
-          for (let k = c.level; k < this.privateDepth; k++)
-            latency += this.buses[k][other].down + this.buses[k][other].up;
-          out.supplied = Math.max(at, l.readyAt) + latency;
+          out.supplied = Math.max(at, l.readyAt) + latency(c, other);
           out.core = other;
+          out.dirty = true;
           c.single("supplied");
         }
         if (write) this.invalidate(c, line);
@@ -566,6 +623,10 @@ export class NaiveSystem {
           l.state = "S";
         }
       }
+    }
+    if (cleanToo && out.supplied === null && clean.length > 0) {
+      out.supplied = clean[0].supplied;
+      clean[0].c.single("supplied");
     }
     return out;
   }
@@ -607,18 +668,44 @@ export class NaiveSystem {
     return { back, granted: "S", servedBy: below === null ? SERVED_BY_MEMORY : below.level };
   }
 
-  private writeBack(c: NaiveCache, core: number, line: number, leave: number): void {
+  /** A victim goes to the level below: dirty, or clean to an exclusive one where no other cache above that holds it. */
+  private victimLeaves(c: NaiveCache, core: number, victim: NaiveLine, leave: number): void {
+    if (victim.state === "M") {
+      this.writeBack(c, core, victim.line, leave);
+      return;
+    }
+    const below = c.below!;
+    if (below.heldAbove(victim.line)) return;
     const grant = c.bus.request.reserve(Math.max(leave, c.writeBufferFreeAt()), c.bus.dataCycles);
     c.takeWriteBuffer(grant);
-    this.writeInto(c.below, core, line, grant + c.bus.down);
+    const at = grant + c.bus.down;
+    below.count("accesses", core, "writeback");
+    if (below.holds(victim.line)) throw new Error("a line above an exclusive level is in it, too");
+    below.count("misses", core, "writeback");
+    const next = below.install(victim.line, below.isPrivate ? victim.state : "E", at, this.time);
+    if (next !== null)
+      this.victimLeaves(below, core, next, Math.max(at, next.readyAt) + below.spec.tagLatency);
   }
 
-  private writeInto(below: NaiveCache | null, core: number, line: number, at: number): void {
+  /** @param moving the line goes to a cache above at the same time */
+  private writeBack(c: NaiveCache, core: number, line: number, leave: number, moving = false): void {
+    const grant = c.bus.request.reserve(Math.max(leave, c.writeBufferFreeAt()), c.bus.dataCycles);
+    c.takeWriteBuffer(grant);
+    this.writeInto(c.below, core, line, grant + c.bus.down, moving);
+  }
+
+  private writeInto(below: NaiveCache | null, core: number, line: number, at: number, moving = false): void {
     if (below === null) {
-      this.memory.write("writeback", at);
+      this.memory.write(line, "writeback", at);
       return;
     }
     below.count("accesses", core, "writeback");
+    if (below.inclusion === "exclusive" && (moving || below.heldAbove(line))) {
+      below.count("misses", core, "writeback");
+      below.single("passed");
+      this.writeBack(below, core, line, at + below.spec.tagLatency, moving);
+      return;
+    }
     const l = below.find(line);
     if (l !== null) {
       below.count("hits", core, "writeback");
@@ -629,7 +716,7 @@ export class NaiveSystem {
     below.count("misses", core, "writeback");
     const victim = below.install(line, "M", at, this.time);
     if (victim !== null)
-      this.writeBack(below, core, victim.line, Math.max(at, victim.readyAt) + below.spec.tagLatency);
+      this.victimLeaves(below, core, victim, Math.max(at, victim.readyAt) + below.spec.tagLatency);
   }
 
   private notify(
@@ -708,6 +795,7 @@ export class NaiveSystem {
     c.count("accesses", by.core, "prefetch");
     c.count("misses", by.core, "prefetch");
     const servedBy = this.servedBy;
+    this.pc = 0;
     const { back } = this.fill(c, by.core, "prefetch", line, virtualLine, false, false, "E", now, now);
     this.servedBy = servedBy;
     c.count("missLatency", by.core, "prefetch", back - now);

@@ -61,6 +61,12 @@ export class MockPort implements CorePort {
   loadHit(): boolean {
     return false;
   }
+  fetchReady(): boolean {
+    return false;
+  }
+  dataReady(): boolean {
+    return false;
+  }
   storeHit(): boolean {
     return false;
   }
@@ -283,7 +289,7 @@ export function build(program: Program, spec: MachineSpec = testMachine(), batch
   const blocks = program.blockTable();
   const decoded = decodeBlocks(blocks, pages);
   const port = new MockPort();
-  const pageTables = new PageTables(pages, spec.memory.sizeMiB);
+  const pageTables = new PageTables(pages, spec.memory.sizeMiB, spec.core.largeKernelPages);
   const core = createCore(0, { spec, port, pages, decoded, pageTables });
   core.attach(program.stream(decoded, blocks, batch));
   return { core, port, decoded, blocks };

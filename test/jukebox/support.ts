@@ -60,6 +60,7 @@ export class MockTarget implements PrefetchTarget {
 
 export class MockHost implements PrefetcherHost {
   readonly core = 1;
+  readonly metadataLine = 1 << 26;
   readonly target: MockTarget;
   readonly pages: { asid: Int32Array; vpn: Float64Array; ppn: Int32Array };
   translatedPage = -1;

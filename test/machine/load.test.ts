@@ -68,6 +68,21 @@ describe("a machine's description", () => {
       /core\.itlb: entries \/ ways must be a power of two/,
     ],
     [
+      "a second-level TLB with an impossible number of sets",
+      message("simple", 'core.l2tlb={"entries":1536,"ways":10,"latency":9}'),
+      /core\.l2tlb: entries \/ ways must be a power of two, got 1536 \/ 10/,
+    ],
+    [
+      "a page-walk cache of a misspelt name",
+      message("simple", 'core.pageWalkCaches={"pdp":{"entries":4,"ways":4}}'),
+      /core\.pageWalkCaches\.pdp: unknown key\. Did you mean "pde"\?/,
+    ],
+    [
+      "a part for 2 MB pages where there are none",
+      message("simple", 'core.itlb.large={"entries":8,"ways":8}'),
+      /core\.itlb\.large: has no use without core\.largeKernelPages/,
+    ],
+    [
       "a kind of memory that is not there",
       message("simple", "memory.model=dran"),
       /memory\.model: no such kind: "dran"\. Did you mean "dram"\?/,
