@@ -76,11 +76,25 @@ function access(lines: number, samples: number): Outcome {
   });
 }
 
+const STEPS = 1_000_000;
+
+/** What the machine does in plain JavaScript, to compare with: a chain of look-ups in a table of 256 kB. */
+function calibration(samples: number): Outcome {
+  const table = new Int32Array(1 << 16);
+  for (let i = 0; i < table.length; i++) table[i] = Math.imul(i, 40503) & 65535;
+  let at = 0;
+  return measure(STEPS, samples, () => {
+    for (let i = 0; i < STEPS; i++) at = table[(at + i) & 65535];
+    table[at & 1] ^= at & 1;
+  });
+}
+
 const [name, ...rest] = process.argv.slice(2);
 const samples = Number(rest.pop());
 const outcomes: Record<string, () => Outcome | Promise<Outcome>> = {
   simulation: () => simulation(rest[0], rest[1], rest[2], samples),
   reading: () => reading(rest[0], samples),
   access: () => access(Number(rest[0]), samples),
+  calibration: () => calibration(samples),
 };
 console.log(JSON.stringify(await outcomes[name]()));

@@ -1,38 +1,37 @@
-/** `npm run bench`: speed of the simulator, and IPC with and without Jukebox for each shipped trace. */
-import { execFileSync } from "node:child_process";
+/** `npm run bench`: speed of the simulator, and IPC with and without Jukebox. */
 import { readdirSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import Table from "cli-table3";
 import { loadMachine, metricsOf, protocol, simulate } from "muswarm";
+import { child, traceFolder } from "./child.js";
 import type { Outcome } from "./measure.js";
 
-const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
-const json = process.argv.includes("--json");
-const samples = process.argv.includes("--quick") ? 3 : 9;
-const traceFolder = here("../../traces/");
-const traces = readdirSync(traceFolder)
+const args = process.argv.slice(2);
+const json = args.includes("--json");
+const samples = args.includes("--quick") ? 3 : 9;
+const shipped = readdirSync(traceFolder)
   .filter((f) => f.endsWith(".trace"))
   .sort();
-
-function child(...args: string[]): Outcome {
-  process.stderr.write(`measuring ${args.map((a) => a.replace(traceFolder, "")).join(" ")}\n`);
-  const text = execFileSync(process.execPath, [here("./measure.js"), ...args, String(samples)], {
-    encoding: "utf8",
-  });
-  return JSON.parse(text) as Outcome;
-}
+const names = args.filter((a) => !a.startsWith("--"));
+for (const name of names)
+  if (!shipped.includes(`${name}.trace`)) {
+    console.error(`no shipped trace "${name}"; there are ${shipped.map((f) => f.slice(0, -6)).join(", ")}`);
+    process.exit(2);
+  }
+// IPC of all shipped traces; speed of the first suite, whose traces differ by runtime.
+const ipcTraces = names.length > 0 ? names.map((n) => `${n}.trace`) : shipped;
+const speedTraces = names.length > 0 ? ipcTraces : shipped.filter((f) => f.startsWith("fibonacci-"));
 
 const speed: { what: string; unit: string; value: number; errorPercent: number }[] = [];
 const add = (what: string, unit: string, value: number, { errorPercent }: Outcome) =>
   speed.push({ what, unit, value, errorPercent });
 
-for (const file of traces) {
+for (const file of speedTraces) {
   const path = traceFolder + file;
   for (const model of ["pipeline", "timing"]) {
-    const outcome = child("simulation", path, model, "simple");
+    const outcome = child(samples, "simulation", path, model, "simple");
     add(`simulate ${file}, ${model}, Jukebox on`, "MIPS", outcome.perSecond / 1e6, outcome);
   }
-  const outcome = child("reading", path);
+  const outcome = child(samples, "reading", path);
   add(`read ${file}`, "M instructions/s", outcome.perSecond / 1e6, outcome);
 }
 for (const [what, lines] of [
@@ -40,13 +39,13 @@ for (const [what, lines] of [
   ["LLC hit", 1024],
   ["memory", 65536],
 ] as const) {
-  const outcome = child("access", String(lines));
+  const outcome = child(samples, "access", String(lines));
   add(`one load, ${what}`, "ns", 1e9 / outcome.perSecond, outcome);
 }
 
 const protocols = ["reference", "lukewarm", "jukebox", "jukebox-paced", "perfect"].map(protocol);
 const machines = ["simple", "skylake-like"].map((name) => loadMachine(name));
-const runs = await simulate({ traces: traces.map((f) => traceFolder + f), machines, protocols });
+const runs = await simulate({ traces: ipcTraces.map((f) => traceFolder + f), machines, protocols });
 const ipc: { trace: string; machine: string; ipc: Record<string, number> }[] = [];
 for (let i = 0; i < runs.length; i += protocols.length) {
   const metrics = metricsOf(runs.slice(i, i + protocols.length));

@@ -48,6 +48,9 @@ export interface CorePort {
   fetchHit(line: number): boolean;
   loadHit(line: number): boolean;
   storeHit(line: number): boolean;
+  /** Would `fetchHit`, or `loadHit` or `storeHit`, be true? No side effect. */
+  fetchReady(line: number): boolean;
+  dataReady(line: number, write: boolean): boolean;
   /** Fetches an instruction line. @returns cycle at which it is at the core, or NOT_NOW. An L1I hit at cycle t returns t + L1I latency. */
   fetch(line: number, virtualLine: number, now: number): number;
   /** Reads a line. @returns cycle at which the data is at the core, or NOT_NOW. `pc` is a PageAddress. */

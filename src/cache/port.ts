@@ -120,6 +120,21 @@ export class Port implements CorePort {
     return true;
   }
 
+  fetchReady(line: number): boolean {
+    const slot = this.iHint[line & MASK];
+    return this.iTags[slot] === line && this.iFlags[slot] === 0 && this.iShort;
+  }
+
+  dataReady(line: number, write: boolean): boolean {
+    const slot = this.dHint[line & MASK];
+    return (
+      this.dTags[slot] === line &&
+      this.dFlags[slot] === 0 &&
+      (!write || this.dState[slot] >= EXCLUSIVE) &&
+      this.dShort
+    );
+  }
+
   fetch(line: number, virtualLine: number, now: number): number {
     if (!this.fetchHit(line)) return this.access(this.l1i, FETCH, line, virtualLine, virtualLine << 6, now);
     this.servedBy = 0;

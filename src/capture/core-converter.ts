@@ -1,9 +1,9 @@
 import { EventKind, SlotKind, type TraceSink } from "../loader/contract.js";
+import { RepRun } from "../loader/rep-run.js";
 import { Accesses, slotDef } from "./accesses.js";
 import type { ConvertReport } from "./convert.js";
 import { EntryKind, type KernelEntry } from "./kernel-entries.js";
 import type { PageMap } from "./pages.js";
-import { RepRun } from "./rep.js";
 import { type Entry, Flow, type PlacedBlock, type StaticBlock } from "./static-block.js";
 
 /** Offset of the interrupt command register: a store there sends an interrupt to another core. */

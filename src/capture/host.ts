@@ -25,6 +25,8 @@ export interface RunOptions {
 }
 
 const KEPT_OUTPUT = 4000;
+/** Where mke2fs is; Debian leaves it out of the search path of users other than root. */
+const SYSTEM_PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin";
 /** How long an interrupted program may take to end by itself. */
 const INTERRUPT_MS = 500;
 
@@ -69,7 +71,7 @@ export function run(
 export function start(command: string, args: readonly string[], options: RunOptions = {}): ChildProcess {
   const child = spawn(command, args, {
     cwd: options.cwd,
-    env: { ...process.env, LC_ALL: "C", ...options.env },
+    env: { ...process.env, PATH: searchPath(process.env["PATH"]), LC_ALL: "C", ...options.env },
     stdio: ["pipe", "pipe", "pipe"],
     // A process group of its own, which can be ended as one.
     detached: true,
@@ -98,6 +100,11 @@ export function start(command: string, args: readonly string[], options: RunOpti
   });
   if (signal?.aborted) interrupt();
   return child;
+}
+
+/** Where programs are looked for: first where the user has them looked for. */
+export function searchPath(own: string | undefined): string {
+  return own ? `${own}:${SYSTEM_PROGRAMS}` : `/usr/local/bin:/usr/bin:/bin:${SYSTEM_PROGRAMS}`;
 }
 
 function failure(step: string, command: string, message: string): CaptureError {

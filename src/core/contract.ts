@@ -28,9 +28,11 @@ export interface Core {
   readonly id: number;
   /**
    * Lower bound of the time of its next access beyond its L1s, in cycles. Never decreases.
-   * After Event, Position or End: the cycle by which all before is committed.
+   * After Event or End: the cycle by which all before is committed.
    */
   readonly time: number;
+  /** Cycle by which `position` block executions were committed. What they left behind may be done later. */
+  readonly committedAt: number;
   /** Block executions committed since the stream was attached. */
   readonly position: number;
   /** Run stops with Position when this many block executions are committed. Infinity: never. */

@@ -86,6 +86,10 @@ export abstract class CoreBase implements Core {
     this.commitSlots = slotsPerCycle;
   }
 
+  get committedAt(): number {
+    return this.commitCycle;
+  }
+
   /** Counters of the core, its TLBs and its branch predictor. */
   get groups(): readonly CounterGroup[] {
     return this.counters.groups;

@@ -21,6 +21,9 @@ const REP_CYCLES: Record<number, number> = {
   [SlotKind.RepCompare]: 4,
 };
 
+/** More stores than any buffer holds. */
+const ALL_STAY = 1 << 30;
+
 /** Translation, misses and oddities of the data side; the common hit is inlined in the core. Times are cycles. */
 export class DataSide {
   readonly outstanding: Outstanding;
@@ -31,6 +34,8 @@ export class DataSide {
   dirty = false;
   /** No access of the micro-op before this cycle. */
   floor = -0;
+  /** It is there that the load/store unit or the L1D held it up, not a walk. */
+  held = false;
   /** Cycles of walk that the micro-op waited. */
   walked = -0;
   /** The load whose turn has been: when its data is there, when it went, who served; -1: none. */
@@ -82,6 +87,7 @@ export class DataSide {
   reset(): void {
     this.dirty = false;
     this.floor = 0;
+    this.held = false;
     this.walked = 0;
     this.granted = -1;
     this.half = -1;
@@ -109,7 +115,8 @@ export class DataSide {
     this.walkPage = page;
     this.translation.dataWalk.begin(page);
     this.walkStart = now;
-    this.translated |= 1 << which;
+    // The second page is looked at when the first is translated: its walk may drive the first out, which no longer matters.
+    this.translated |= which === 0 ? 1 : 3;
   }
 
   wait(kind: number, device: boolean, line: number, virtualLine: number, pc: number, now: number): void {
@@ -135,6 +142,11 @@ export class DataSide {
         : port.load(this.line, this.virtualLine, this.pc, now);
     if (done === NOT_NOW) {
       this.pendingTime = Math.max(now, port.retryAt);
+      // A load that the L1D refuses is looked at anew then: stores may have gone, and taken its place.
+      if (pending === Pending.Load && port.retryAt > now) {
+        this.hold(port.retryAt);
+        this.pending = Pending.Nothing;
+      }
       return false;
     }
     const level = this.device ? 0 : levelIndex(port.servedBy);
@@ -148,6 +160,8 @@ export class DataSide {
     } else if (pending === Pending.Half) {
       this.half = done;
       this.halfLevel = level;
+      // What follows waits while the L1D refuses.
+      this.grantedTime = now - 1;
     } else this.repGranted = done;
     return true;
   }
@@ -166,8 +180,16 @@ export class DataSide {
     this.counters.dtlb[TlbCount.WalkCycles] += done - this.walkStart;
     this.walked += done - this.walkStart;
     this.floor = done;
+    this.held = false;
     this.pending = Pending.Nothing;
     return true;
+  }
+
+  /** The access cannot go before `cycle`. */
+  hold(cycle: number): void {
+    this.floor = cycle;
+    this.held = true;
+    this.dirty = true;
   }
 
   /** Second half of a load that touches two lines, a cycle after the first. @returns when both are there, or -1. */
@@ -175,14 +197,20 @@ export class DataSide {
     let done = this.half;
     let level = this.halfLevel;
     if (done < 0) {
+      this.granted = first;
+      this.grantedTime = now - 1;
+      this.grantedLevel = firstLevel;
+      this.dirty = true;
+      // Stores of the same cycle go first.
+      if (!this.stores.drain(this.board.stamp(now), ALL_STAY)) {
+        this.pending = Pending.Stores;
+        return -1;
+      }
       const page = address >>> 12;
       const line = (this.pages.ppn[page] << 6) | ((address >>> 6) & 63);
       const device = this.pages.io[page] !== 0;
       done = device ? NOT_NOW : this.port.load(line, address >>> 6, pc, now);
       if (done === NOT_NOW) {
-        this.granted = first;
-        this.grantedTime = now - 1;
-        this.grantedLevel = firstLevel;
         this.wait(Pending.Half, device, line, address >>> 6, pc, now);
         return -1;
       }
@@ -212,7 +240,8 @@ export class DataSide {
       const elements = Math.abs(count);
       while (this.repElement < elements) {
         const left = elements - this.repElement;
-        const index = count < 0 ? left - 1 : this.repElement;
+        // Addresses are those of the first iteration; a negative count goes down from there.
+        const index = count < 0 ? -this.repElement : this.repElement;
         let run = left;
         for (let i = 0; i < operands; i++) {
           const offset = ((addresses[base + 1 + i] & 4095) + index * size) & 63;

@@ -14,7 +14,8 @@ const { RECORD_SHIFT } = record;
 const { Row: ROW, RowEnd: ROW_END } = record.R;
 const { CROSSES, UOPS_SHIFT, UOPS_MASK, ROW_WORDS } = rowBits;
 const { CYCLE, TIME, BLAME, LONG_AGO } = stamps;
-const { NEW_LINE } = flow;
+const { NEW_LINE, WAY_MASK } = flow;
+const MISPREDICTED = flow.Way.Mispredict;
 const { SEGMENT_SHIFT } = lineFetch;
 const AVAILABLE = lineFetch.Segment.Available;
 const NOTHING_WAITS = lineFetch.Waiting.Nothing;
@@ -51,6 +52,9 @@ export class FetchUnit extends lineFetch.LineFetch {
   readonly queue: number;
 
   // Row that comes next in block `handedBlk`, micro-ops before it, segment it reads.
+  /** Of the last instruction before the last redirect that came at commit: `position`, and when its line was there. */
+  behindPosition = LONG_AGO;
+  behindLine = LONG_AGO;
   private row = 0;
   private rowEnd = 0;
   private uops = 0;
@@ -101,6 +105,8 @@ export class FetchUnit extends lineFetch.LineFetch {
   /** The base of stamps moves on. */
   rebase(cycles: number): void {
     this.rebaseLines(cycles);
+    this.behindPosition = stamps.rebased(this.behindPosition, cycles);
+    this.behindLine = stamps.rebased(this.behindLine, cycles);
     stamps.rebaseStamps(this.leaves, 0, this.leaves.length, cycles);
   }
 
@@ -166,6 +172,10 @@ export class FetchUnit extends lineFetch.LineFetch {
     const { segment } = this;
     if (segment >= 0) this.pop(segment, this.position & TIME);
     if (this.segments < segment + 2 && this.lines(segment + 2) < segment + 2) return false;
+    if ((this.buffer.how[this.handedBlk] & WAY_MASK) >= MISPREDICTED) {
+      this.behindPosition = this.position;
+      this.behindLine = segment >= 0 ? this.ofSegment(segment, AVAILABLE) : LONG_AGO;
+    }
     this.segment = segment + 1;
     this.need = false;
     this.crossed = true;

@@ -1,6 +1,7 @@
 import { NOT_NOW } from "../cache/contract.js";
 import * as record from "../loader/decode/records.js";
 import * as rowBits from "../loader/decode/rows.js";
+import * as flow from "./control-flow.js";
 import { Cause, Count, levelIndex } from "./counters.js";
 import { Pending } from "./data-side.js";
 import * as fetching from "./fetch-unit.js";
@@ -32,6 +33,8 @@ const {
   Several: SEVERAL,
   Lost: LOST,
 } = stamps.At;
+const { WAY_MASK } = flow;
+const { Mispredict: MISPREDICTED, Start: START } = flow.Way;
 const NOT_DONE = NOT_NOW;
 const NOT_THERE = fetching.NOT_THERE;
 const { Pending: RARE_PENDING, Again: AGAIN } = rareCases.Outcome;
@@ -70,6 +73,8 @@ export abstract class IssueCommit extends rareCases.RareCases {
   private begun = false;
   private left2 = 0;
   private segment = NO_SEGMENT;
+  /** Block before the one in progress or next. */
+  private previous = 0;
   // Stamps, and what is used of their cycles; of decode both in one.
   private decode = 0;
   protected issue = 0;
@@ -108,7 +113,7 @@ export abstract class IssueCommit extends rareCases.RareCases {
     const { board, buffer, data, fetch, pipeline, port, translation, frames, decoded } = this;
     const { rows, records } = decoded;
     const { words } = board;
-    const { addresses, blocks } = buffer;
+    const { addresses, blocks, how } = buffer;
     const { leaves, segmentOf } = fetch;
     const stores = data.stores;
     const free = data.outstanding.free;
@@ -148,7 +153,8 @@ export abstract class IssueCommit extends rareCases.RareCases {
     let begun = this.begun;
     let left2 = this.left2 | 0;
     let segment = this.segment | 0;
-    let block = row < rowEnd ? blocks[blk] : 0;
+    let previous = this.previous | 0;
+    let block = row < rowEnd ? blocks[blk] : previous;
     let left: number;
     /** The next instruction may be the first of its line whatever its row says. */
     let entering = true;
@@ -168,6 +174,7 @@ export abstract class IssueCommit extends rareCases.RareCases {
           left = AHEAD;
           break;
         }
+        previous = block;
         block = blocks[blk];
         row = records[(block << RECORD_SHIFT) | ROW];
         rowEnd = records[(block << RECORD_SHIFT) | ROW_END];
@@ -207,6 +214,19 @@ export abstract class IssueCommit extends rareCases.RareCases {
           segment = segmentOf[instr & mask];
         }
         begun = true;
+        if (segment >= 0) {
+          const way = how[blk] & WAY_MASK;
+          if (way >= MISPREDICTED && way !== START && row === records[(block << RECORD_SHIFT) | ROW])
+            decode = this.wrongPath.decodedBy(
+              previous,
+              fetch.behindPosition,
+              fetch.behindLine,
+              decode,
+              issue,
+              commitAt,
+              uop,
+            );
+        }
       }
       // Its micro-ops.
       for (;;) {
@@ -352,8 +372,8 @@ export abstract class IssueCommit extends rareCases.RareCases {
                 at = (free[entry] - memoryLatency) | STRUCTURAL;
                 if (stores.left !== stores.taken) {
                   // Stores may leave before; they take slots too.
-                  data.floor = board.cycle(free[entry]);
-                  data.dirty = again = true;
+                  data.hold(board.cycle(free[entry]));
+                  again = true;
                   continue;
                 }
               }
@@ -365,7 +385,7 @@ export abstract class IssueCommit extends rareCases.RareCases {
               } else {
                 const end = +port.load(line, address >>> 6, this.pc(word0, block), board.cycle(commit));
                 if (end === NOT_DONE) {
-                  this.waitForLoad(word0, block, address, board.cycle(commit));
+                  this.waitForLoad(word0, block, address, board.cycle(commit), at & BLAME);
                   if (abreast) this.handOver(blk, row, rowEnd, uop, true, position, handed);
                   abreast = false;
                   fetch.issuedCount = uop;
@@ -478,7 +498,10 @@ export abstract class IssueCommit extends rareCases.RareCases {
     if (abreast) {
       this.handOver(blk, row, rowEnd, uop, begun, position, handed);
       // The limits apply once more before the block is begun.
-      if (!begun && left === BLOCKED && row === records[(block << RECORD_SHIFT) | ROW]) row = rowEnd;
+      if (!begun && left === BLOCKED && row === records[(block << RECORD_SHIFT) | ROW]) {
+        row = rowEnd;
+        block = previous;
+      }
     }
     fetch.issuedCount = uop;
     this.row = row;
@@ -487,6 +510,7 @@ export abstract class IssueCommit extends rareCases.RareCases {
     this.begun = begun;
     this.left2 = left2;
     this.segment = segment;
+    this.previous = row === rowEnd ? block : previous;
     this.addressAt = addressAt;
     this.blk = blk;
     this.decode = decode;

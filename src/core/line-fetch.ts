@@ -78,7 +78,7 @@ export abstract class LineFetch {
   private lineWay = 0;
   private previous = -1;
   private startStamp = LONG_AGO;
-  private request = 0;
+  private request: number = LONG_AGO;
   private page = 0;
   private inPage = 0;
 
@@ -181,6 +181,8 @@ export abstract class LineFetch {
       }
       const n = this.segments;
       let request = ring[((n - this.fetchLimit) & ringMask) << SEGMENT_SHIFT] + CYCLE;
+      // One line a cycle, in order.
+      if (request < this.request + CYCLE) request = this.request + CYCLE;
       const behind = n - this.lineBuffer;
       if (behind >= 0) {
         if (this.poppedCount <= behind) return n;
@@ -253,6 +255,8 @@ export abstract class LineFetch {
     const level = levelIndex(this.port.servedBy);
     const { ring } = this;
     this.waiting = NOTHING;
+    // The line behind it goes later, also where this one waited for a walk.
+    this.request = this.board.stamp(now);
     const stamp = this.board.stamp(done);
     ring[entry] = stamp;
     ring[entry | AVAILABLE] = stamp + this.lineDelay;

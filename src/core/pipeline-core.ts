@@ -64,8 +64,15 @@ export class PipelineCore extends IssueCommit {
         if (buffer.count - this.blk <= lookahead && !buffer.ended) continue;
         const status = this.boundary();
         if (status < 0) continue;
+        if (status === RunStatus.Position) {
+          // Stores and fetch may have something to do before the cycle of the last commit.
+          fetch.runAhead(this.blk, this.commitStamp);
+          const next = this.earliest(board.cycle(this.issue) + 1);
+          if (next > this.time) this.time = next;
+          return status;
+        }
         // All that is before is done in order of time, also what has committed but not left yet.
-        if (status !== RunStatus.Position && data.stores.taken !== data.stores.left) {
+        if (data.stores.taken !== data.stores.left) {
           this.eventKind = 0;
           fetch.runAhead(this.blk, this.commitStamp);
           if (!this.turn(horizon, Number.POSITIVE_INFINITY)) return RunStatus.Blocked;
@@ -147,8 +154,9 @@ export class PipelineCore extends IssueCommit {
     if (stores.next !== NO_STORE && board.cycle(stores.next) === at) {
       done = stores.leave();
       if (!done) stores.putOff(board.stamp(Math.max(at, port.retryAt)));
-      else if (data.pending === STORES) data.pending = NOTHING;
       next = board.cycle(stores.next);
+      // Who waits for stores looks again; what is younger may pass one that the L1D refuses.
+      if (data.pending === STORES && (done || next > at)) data.pending = NOTHING;
     } else if (data.pending > STORES && data.pendingTime === at) {
       done = data.proceed();
       next = data.pendingTime;

@@ -19,6 +19,7 @@ import { DataSide, Pending } from "./data-side.js";
 import { FetchUnit, ringSize } from "./fetch-unit.js";
 import { Segment } from "./line-fetch.js";
 import { At, CYCLE_SHIFT, FRONT, Scoreboard } from "./scoreboard.js";
+import { WrongPath } from "./wrong-path.js";
 
 // A constant of this module is folded into the code; one of another module is looked up at each use.
 const SHIFT = RECORD_SHIFT;
@@ -53,6 +54,7 @@ export abstract class RareCases extends CoreBase {
   protected readonly board: Scoreboard;
   protected readonly fetch: FetchUnit;
   protected readonly data: DataSide;
+  protected readonly wrongPath: WrongPath;
   /** Blocks that must be in the buffer so that fetch can see as far as it may run ahead. */
   protected readonly lookahead: number;
   /** By page: physical line of its first byte, or DEVICE. */
@@ -89,6 +91,14 @@ export abstract class RareCases extends CoreBase {
       this.control,
       this.counters,
     );
+    this.wrongPath = new WrongPath(
+      p,
+      parts.decoded,
+      parts.pages,
+      parts.port.fetchHitLatency,
+      this.board,
+      this.fetch.mask,
+    );
   }
 
   protected pc(word0: number, block: number): number {
@@ -96,7 +106,8 @@ export abstract class RareCases extends CoreBase {
     return (page << 12) | (word0 >>> OFFSET);
   }
 
-  protected waitForLoad(word0: number, block: number, address: number, now: number): void {
+  protected waitForLoad(word0: number, block: number, address: number, now: number, why: number): void {
+    if (why === Cause.Structural) this.data.hold(now);
     const line = this.frames[address >>> 12] | ((address >>> 6) & 63);
     this.data.wait(Pending.Load, false, line, address >>> 6, this.pc(word0, block), now);
   }
@@ -168,7 +179,7 @@ export abstract class RareCases extends CoreBase {
     if (data.floor > this.at + memoryLatency) {
       this.at = data.floor - memoryLatency;
       // A walk's share of the slots is told apart when they are blamed.
-      if (data.walked === 0) this.why = Cause.Structural;
+      if (data.held) this.why = Cause.Structural;
     }
     if (!data.translate(page, 0, this.at + memoryLatency)) return PENDING;
     if (split && !data.translate(addresses[addressAt + 1] >>> 12, 1, this.at + memoryLatency)) return PENDING;
@@ -212,11 +223,8 @@ export abstract class RareCases extends CoreBase {
       if (free > this.at + memoryLatency) {
         this.at = free - memoryLatency;
         this.why = Cause.Structural;
-        if (stores.left !== stores.taken) {
-          data.floor = this.at + memoryLatency;
-          data.dirty = true;
-          return AGAIN;
-        }
+        data.hold(free);
+        if (stores.left !== stores.taken) return AGAIN;
       }
       const pc = this.pc(word0, block);
       const line = (this.pages.ppn[address >>> 12] << 6) | ((address >>> 6) & 63);

@@ -78,8 +78,14 @@ export class StoreBuffer {
 
   /** After `known`: from when `more` entries are free. */
   freeAt(more: number): number {
-    const entry = this.taken + more - 1 - this.size;
-    return entry < 0 ? LONG_AGO : this.entries[((entry & this.mask) << ENTRY_SHIFT) | DONE];
+    let free = LONG_AGO;
+    for (let i = 0; i < more; i++) {
+      // A buffer of one entry cannot hold both halves of a store: the second does with what the first needs.
+      const entry = Math.min(this.taken + i - this.size, this.taken - 1);
+      const done = entry < 0 ? LONG_AGO : this.entries[((entry & this.mask) << ENTRY_SHIFT) | DONE];
+      if (done > free) free = done;
+    }
+    return free;
   }
 
   /** By when all that have left are done. */

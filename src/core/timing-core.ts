@@ -15,6 +15,15 @@ import {
 import { RunStatus } from "./contract.js";
 import { CoreBase, type CoreParts, RUN_AHEAD } from "./core-base.js";
 import { Cause, Count, levelIndex, TlbCount } from "./counters.js";
+import * as plan from "./timing-plan.js";
+
+// A constant of this module is folded into the code; one of another module is looked up at each use.
+const { NO_PLAN, PLAN_STORE, PLAN_LINE_WORDS } = plan;
+const LINE_BYTES = 64;
+/** Of a device's page, in `frames`. */
+const DEVICE = -1;
+/** Block executions that are classified (and predicted) at a time. */
+const PREPARE = 32;
 
 /** What an access that could not be done yet is for. */
 const Op = { Fetch: 0, Load: 1, Store: 2 } as const;
@@ -40,12 +49,24 @@ export class TimingCore extends CoreBase {
   private segment = 0;
   private element = 0;
   private operand = 0;
+  /** The last block that was classified; block executions in the buffer that are. */
   private previous = -1;
   private prepared = 0;
+  private readonly planStart: Int32Array;
+  private readonly plans: Int32Array;
+  /** By page: physical line of its first byte, or DEVICE. */
+  private readonly frames: Int32Array;
 
   constructor(id: number, parts: CoreParts) {
     super(id, parts, 1);
+    const { decoded, pages } = parts;
     this.chunkShift = Math.log2(parts.spec.core.timingFetchBytes);
+    const { start, words } = plan.timingPlans(decoded, pages, this.chunkShift);
+    this.planStart = start;
+    this.plans = words;
+    this.frames = new Int32Array(pages.count);
+    for (let page = 0; page < pages.count; page++)
+      this.frames[page] = pages.io[page] !== 0 ? DEVICE : pages.ppn[page] << 6;
   }
 
   protected override restart(): void {
@@ -74,27 +95,108 @@ export class TimingCore extends CoreBase {
         }
         continue;
       }
-      while (this.inBlock || this.blk < limit) {
-        if (!this.inBlock) {
-          if (this.commitCycle > horizon + RUN_AHEAD) {
-            this.time = this.commitCycle;
-            return RunStatus.Blocked;
-          }
-          this.enter(buffer.blocks[this.blk]);
-        }
-        if (!this.block(buffer.blocks[this.blk], horizon)) return RunStatus.Blocked;
-        this.inBlock = false;
-        this.countBlocks(this.blk, this.blk + 1);
-        this.values[Count.Ops] += this.decoded.uops[buffer.blocks[this.blk]];
-        this.previous = buffer.blocks[this.blk];
-        this.blk++;
-      }
+      const from = this.blk;
+      const done = this.blocks(limit, horizon);
+      this.count(from, this.blk);
+      if (!done) return RunStatus.Blocked;
     }
   }
 
+  /** Executes up to block `limit` of the buffer. @returns false when it must wait; all progress is kept. */
+  private blocks(limit: number, horizon: number): boolean {
+    const { blocks } = this.buffer;
+    while (this.inBlock || this.blk < limit) {
+      const block = blocks[this.blk];
+      if (!this.inBlock) {
+        if (this.commitCycle > horizon + RUN_AHEAD) return this.blocked(this.commitCycle);
+        if (this.prepared === this.blk) this.prepare();
+        if (this.hits(block)) {
+          this.blk++;
+          continue;
+        }
+        this.enter(block);
+      }
+      if (!this.block(block, horizon)) return false;
+      this.inBlock = false;
+      this.blk++;
+    }
+    return true;
+  }
+
+  private prepare(): void {
+    const { buffer, blk } = this;
+    const to = Math.min(blk + PREPARE, buffer.count);
+    this.prepared = this.control.prepare(buffer, blk, to, this.previous);
+    if (this.prepared > blk) this.previous = buffer.blocks[this.prepared - 1];
+  }
+
+  /** Counts the committed block executions [from, to) of the buffer. */
+  private count(from: number, to: number): void {
+    this.countBlocks(from, to);
+    const { uops } = this.decoded;
+    const { blocks } = this.buffer;
+    let sum = 0;
+    for (let i = from; i < to; i++) sum += uops[blocks[i]];
+    this.values[Count.Ops] += sum;
+  }
+
+  /**
+   * The short way: a block all of whose accesses hit in the L1s and the TLBs. Then their order among each other means
+   * nothing. @returns false when it is not so; nothing has happened then.
+   */
+  private hits(block: number): boolean {
+    const { plans, port, translation, frames } = this;
+    const { itlb, dtlb } = translation;
+    const { addresses } = this.buffer;
+    const start = this.planStart[block];
+    if (start === NO_PLAN) return false;
+    const linesAt = start + 3;
+    const accessesAt = linesAt + plans[start] * PLAN_LINE_WORDS;
+    const accesses = plans[start + 1];
+    let page = translation.lastIPage;
+    for (let i = linesAt; i < accessesAt; i += PLAN_LINE_WORDS) {
+      if (plans[i] !== page) {
+        page = plans[i];
+        if (!itlb.probe(page)) return false;
+      }
+      if (!port.fetchReady(plans[i + 1])) return false;
+    }
+    page = translation.lastDPage;
+    for (let i = 0; i < accesses; i++) {
+      const address = addresses[this.addressAt + i];
+      const what = plans[accessesAt + i];
+      if ((address & (LINE_BYTES - 1)) + (what & (PLAN_STORE - 1)) > LINE_BYTES) return false;
+      if (address >>> 12 !== page) {
+        page = address >>> 12;
+        if (!dtlb.probe(page)) return false;
+      }
+      if (frames[page] === DEVICE) return false;
+      const line = frames[page] | ((address >>> 6) & 63);
+      if (!port.dataReady(line, what >= PLAN_STORE)) return false;
+    }
+    // All hit: now they happen.
+    for (let i = linesAt; i < accessesAt; i += PLAN_LINE_WORDS) {
+      if (plans[i] !== translation.lastIPage) translation.findInstruction(plans[i]);
+      for (let chunk = plans[i + 2]; chunk > 0; chunk--) port.fetchHit(plans[i + 1]);
+    }
+    for (let i = 0; i < accesses; i++) {
+      const address = addresses[this.addressAt + i];
+      page = address >>> 12;
+      if (page !== translation.lastDPage) translation.findData(page);
+      const line = frames[page] | ((address >>> 6) & 63);
+      if (plans[accessesAt + i] < PLAN_STORE) port.loadHit(line);
+      else port.storeHit(line);
+    }
+    const chunks = plans[start + 2];
+    this.addressAt += accesses;
+    this.values[Count.FetchLines] += chunks;
+    this.counters.itlb[TlbCount.Accesses] += chunks;
+    this.counters.dtlb[TlbCount.Accesses] += accesses;
+    this.spend(this.commitCycle + chunks * port.fetchHitLatency + accesses * port.dataHitLatency, Cause.Base);
+    return true;
+  }
+
   private enter(block: number): void {
-    if (this.prepared === this.blk)
-      this.prepared = this.control.prepare(this.buffer, this.blk, this.blk + 1, this.previous);
     this.row = this.decoded.rowStart[block];
     this.rowEnd = this.decoded.rowStart[block + 1];
     this.instr = this.decoded.instrStart[block];
@@ -186,7 +288,8 @@ export class TimingCore extends CoreBase {
       const count = addresses[at];
       const elements = Math.abs(count);
       while (this.element < elements) {
-        const index = count < 0 ? elements - 1 - this.element : this.element;
+        // Addresses are those of the first iteration; a negative count goes down from there.
+        const index = count < 0 ? -this.element : this.element;
         while (this.operand < words - 1) {
           const address = addresses[at + 1 + this.operand];
           const write = kind === SlotKind.RepStore || (kind === SlotKind.RepMove && this.operand === 1);

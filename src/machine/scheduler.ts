@@ -90,7 +90,7 @@ export class Scheduler {
         return;
       case RunStatus.Position: {
         const at = this.wakesSeen[id]++;
-        this.wakeTimes[id][at] = core.time;
+        this.wakeTimes[id][at] = core.committedAt;
         core.stopPosition = this.wakePositions[id][at + 1] ?? Number.POSITIVE_INFINITY;
         this.wakeSleepers(id);
         return;

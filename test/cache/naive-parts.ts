@@ -1,5 +1,8 @@
 import type { Prefetcher } from "../../src/cache/contract.js";
-import type { CacheSpec } from "../../src/machine/spec.js";
+import type { CacheSpec, DramMemorySpec } from "../../src/machine/spec.js";
+import { Traffic } from "../../src/memory/contract.js";
+import { DramMemory } from "../../src/memory/dram/dram.js";
+import { type Entry, NAIVE_POLICIES, type NaivePolicy } from "./naive-replacement.js";
 
 /** Counters by full name. */
 export class Tally {
@@ -10,27 +13,52 @@ export class Tally {
   }
 }
 
-/** Now and then, only the intervals that end after `at` or were made last: the list does not grow for ever. */
-function recent<T extends number | bigint>(intervals: [T, T][], at: T): [T, T][] {
-  if (intervals.length < 600) return intervals;
-  return intervals.filter(([, end], i) => end > at || i >= intervals.length - 300);
-}
+/**
+ * Disjoint intervals in the order in which they were made. A request gets the earliest time from `at` on at which it
+ * fits between them.
+ */
+class Intervals<T extends number | bigint> {
+  private from: T[] = [];
+  private to: T[] = [];
 
-/** A resource as a plain list of busy intervals: a request gets the earliest time at which it fits. */
-export class NaiveResource {
-  private busy: [start: number, end: number][] = [];
+  constructor(private readonly sum: (a: T, b: T) => T) {}
 
-  reserve(at: number, length: number): number {
-    this.busy = recent(this.busy, at);
-    const busy = this.busy.filter(([, end]) => end > at);
-    const starts = [at, ...busy.map(([, end]) => end)].sort((a, b) => a - b);
-    for (const start of starts) {
-      if (busy.every(([s, e]) => e <= start || s >= start + length)) {
-        this.busy.push([start, start + length]);
-        return start;
+  reserve(at: T, length: T): T {
+    let start = at;
+    let end = this.sum(start, length);
+    for (let i = 0; i < this.from.length; i++) {
+      // Whoever begins before this one ends is in its way: it comes after that one, and looks at all again.
+      if (this.from[i] < end && this.to[i] > start) {
+        start = this.to[i];
+        end = this.sum(start, length);
+        i = -1;
       }
     }
-    throw new Error("the end of the last interval always fits");
+    this.from.push(start);
+    this.to.push(end);
+    if (this.from.length > 1000) this.forget(at);
+    return start;
+  }
+
+  clear(): void {
+    this.from = [];
+    this.to = [];
+  }
+
+  /** Only the intervals that end after `at` or were made last: the list does not grow for ever. */
+  private forget(at: T): void {
+    const keep = this.to.map((to, i) => to > at || i >= 700);
+    this.from = this.from.filter((_, i) => keep[i]);
+    this.to = this.to.filter((_, i) => keep[i]);
+  }
+}
+
+/** A resource that does one thing at a time. */
+export class NaiveResource {
+  private readonly busy = new Intervals<number>((a, b) => a + b);
+
+  reserve(at: number, length: number): number {
+    return this.busy.reserve(at, length);
   }
 }
 
@@ -54,9 +82,16 @@ export class NaiveBus {
   }
 }
 
+/** Main memory, its traffic by kind as in the names of the counters. */
+export interface NaiveMainMemory {
+  read(line: number, kind: string, at: number): number;
+  write(line: number, kind: string, at: number): void;
+  flush(): void;
+}
+
 /** Memory of fixed latency; turns in exact fractions of a cycle, as big integers. */
-export class NaiveMemory {
-  private turns: [start: bigint, end: bigint][] = [];
+export class NaiveMemory implements NaiveMainMemory {
+  private readonly turns = new Intervals<bigint>((a, b) => a + b);
 
   constructor(
     private readonly latency: number,
@@ -65,7 +100,7 @@ export class NaiveMemory {
     private readonly tally: Tally,
   ) {}
 
-  read(kind: string, at: number): number {
+  read(_line: number, kind: string, at: number): number {
     const done = this.turn(at) + this.latency;
     this.tally.add(`memory.bytesRead.${kind}`, 64);
     this.tally.add("memory.reads");
@@ -73,32 +108,72 @@ export class NaiveMemory {
     return done;
   }
 
-  write(kind: string, at: number): void {
+  write(_line: number, kind: string, at: number): void {
     this.turn(at);
     this.tally.add(`memory.bytesWritten.${kind}`, 64);
     this.tally.add("memory.writes");
   }
 
+  flush(): void {
+    this.turns.clear();
+  }
+
   private turn(at: number): number {
-    const from = BigInt(at) * this.denominator;
-    this.turns = recent(this.turns, from);
-    const turns = this.turns.filter(([, end]) => end > from);
-    const starts = [from, ...turns.map(([, end]) => end)];
-    starts.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
-    const start = starts.find((t) => turns.every(([s, e]) => e <= t || s >= t + this.numerator))!;
-    this.turns.push([start, start + this.numerator]);
+    const start = this.turns.reserve(BigInt(at) * this.denominator, this.numerator);
     return Number((start + this.denominator - 1n) / this.denominator);
+  }
+}
+
+const TRAFFIC: Record<string, [read: Traffic, write: Traffic]> = {
+  fetch: [Traffic.Fetch, Traffic.Fetch],
+  data: [Traffic.Data, Traffic.Data],
+  walk: [Traffic.Walk, Traffic.Walk],
+  prefetch: [Traffic.Prefetch, Traffic.Prefetch],
+  writeback: [Traffic.Writeback, Traffic.Writeback],
+  metadata: [Traffic.MetadataRead, Traffic.MetadataWrite],
+  uncached: [Traffic.Uncached, Traffic.Uncached],
+};
+
+/** The simulator's own banked DRAM: its twin (test/memory) has to know the whole future. */
+export class SharedDram implements NaiveMainMemory {
+  private readonly dram: DramMemory;
+
+  constructor(
+    spec: DramMemorySpec,
+    clockGHz: number,
+    private readonly tally: Tally,
+  ) {
+    this.dram = new DramMemory(spec, clockGHz);
+  }
+
+  read(line: number, kind: string, at: number): number {
+    return this.counted(() => this.dram.read(line, TRAFFIC[kind][0], at));
+  }
+
+  write(line: number, kind: string, at: number): void {
+    this.counted(() => this.dram.write(line, TRAFFIC[kind][1], at));
+  }
+
+  flush(): void {
+    this.counted(() => this.dram.flush());
+  }
+
+  private counted<Result>(act: () => Result): Result {
+    const result = act();
+    const { path, defs, values } = this.dram.counters;
+    defs.forEach((def, i) => {
+      this.tally.counts.set(`${path}.${def.name}`, values[i]);
+    });
+    return result;
   }
 }
 
 export type NaiveState = "S" | "E" | "M";
 
-export interface NaiveLine {
-  line: number;
+export interface NaiveLine extends Entry {
   state: NaiveState;
   readyAt: number;
   targets: number;
-  usedAt: number;
   prefetchedBy: NaivePrefetcher | null;
 }
 
@@ -133,7 +208,7 @@ export class NaiveCache {
   bus!: NaiveBus;
   port = 0;
   private clock = 0;
-  private random: number;
+  private readonly policy: NaivePolicy;
 
   constructor(
     readonly spec: CacheSpec,
@@ -146,7 +221,7 @@ export class NaiveCache {
   ) {
     const sets = (spec.sizeKiB * 1024) / 64 / spec.ways;
     this.sets = Array.from({ length: sets }, () => new Array<NaiveLine | null>(spec.ways).fill(null));
-    this.random = Math.imul(seed + 1, 0x9e3779b1) | 1;
+    this.policy = NAIVE_POLICIES[spec.replacement](sets, spec.ways, seed);
     this.held = spec.infinite ? new Map() : null;
     this.mshrs = new Array(spec.mshrs).fill(0);
   }
@@ -176,7 +251,8 @@ export class NaiveCache {
   }
 
   touch(line: NaiveLine): void {
-    line.usedAt = ++this.clock;
+    line.used = ++this.clock;
+    this.policy.touch(line, line.line % this.sets.length);
   }
 
   /** Does a cache above hold the line? */
@@ -184,14 +260,19 @@ export class NaiveCache {
     return this.above.some((c) => c.holds(line));
   }
 
-  /** @returns the line that had to go, if it was dirty, here or above, or if the level below takes clean ones, too. */
-  install(line: number, state: NaiveState, readyAt: number, now: number): NaiveLine | null {
-    const set = this.sets[line % this.sets.length];
+  /**
+   * @param signature of who brings the line
+   * @returns the line that had to go, if it was dirty, here or above, or if the level below takes clean ones, too.
+   */
+  install(line: number, state: NaiveState, readyAt: number, now: number, signature = 0): NaiveLine | null {
+    const index = line % this.sets.length;
+    const set = this.sets[index];
     let way = set.indexOf(null);
     let out: NaiveLine | null = null;
     if (way < 0) {
-      way = this.victim(set as NaiveLine[]);
+      way = this.policy.victim(set as NaiveLine[], index).way;
       const victim = set[way]!;
+      this.policy.gone?.(victim, true, index);
       this.single("replacements");
       this.noteUnused(victim, now);
       if (this.inclusion === "inclusive") {
@@ -209,25 +290,30 @@ export class NaiveCache {
       if (victim.state === "M") this.single("writebacks");
       if (victim.state === "M" || this.below?.inclusion === "exclusive") out = victim;
     }
-    set[way] = { line, state, readyAt, targets: 1, usedAt: ++this.clock, prefetchedBy: null };
+    const used = ++this.clock;
+    const entry = { line, way, signature, arrived: used, used, distance: 0, reused: false };
+    const installed = { ...entry, state, readyAt, targets: 1, prefetchedBy: null };
+    set[way] = installed;
+    this.policy.fill(installed, index);
     this.single("fills");
     return out;
   }
 
   remove(line: number, now: number): void {
-    const set = this.sets[line % this.sets.length];
+    const index = line % this.sets.length;
+    const set = this.sets[index];
     const way = set.findIndex((l) => l?.line === line);
     this.noteUnused(set[way]!, now);
+    this.policy.gone?.(set[way]!, false, index);
     set[way] = null;
   }
 
   flush(now: number): void {
     for (const set of this.sets) {
-      set.forEach((l, way) => {
+      set.forEach((l) => {
         if (l === null) return;
         this.single("flushed");
-        this.noteUnused(l, now);
-        set[way] = null;
+        this.remove(l.line, now);
       });
     }
     this.mshrs.fill(0);
@@ -276,18 +362,5 @@ export class NaiveCache {
     if (line.prefetchedBy === null) return;
     this.pf("pfUnused", line.prefetchedBy.core);
     line.prefetchedBy.prefetcher.evictedUnused(line.line, now);
-  }
-
-  private victim(set: NaiveLine[]): number {
-    if (this.spec.replacement === "lru") {
-      const least = Math.min(...set.map((l) => l.usedAt));
-      return set.findIndex((l) => l.usedAt === least);
-    }
-    let x = this.random;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.random = x;
-    return (x >>> 0) % set.length;
   }
 }

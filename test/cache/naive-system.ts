@@ -12,9 +12,11 @@ import {
   NaiveBus,
   NaiveCache,
   type NaiveLine,
+  type NaiveMainMemory,
   NaiveMemory,
   type NaivePrefetcher,
   type NaiveState,
+  SharedDram,
   Tally,
 } from "./naive-parts.js";
 
@@ -49,7 +51,9 @@ export class NaiveSystem {
   servedBy = 0;
   private time = 0;
   private running = false;
-  private readonly memory: NaiveMemory;
+  /** Who asked for what is under way, for the replacement policies. */
+  private pc = 0;
+  private readonly memory: NaiveMainMemory;
   private readonly memoryBus: NaiveBus;
   private readonly memoryPort: number[] = [];
   private readonly coherentBus: NaiveBus;
@@ -69,15 +73,7 @@ export class NaiveSystem {
   ) {
     const cores = [...Array(spec.cores).keys()];
     this.horizon = cores.map(() => Infinity);
-    const simpleMemory = spec.memory;
-    if (simpleMemory.model !== "simple") throw new Error("the twin knows the simple memory only");
-    const { numerator, denominator } = lineTransfer(simpleMemory.bandwidthGiBs, spec.clockGHz);
-    this.memory = new NaiveMemory(
-      Math.max(1, cyclesOf(simpleMemory.latencyNs, spec.clockGHz)),
-      BigInt(numerator),
-      BigInt(denominator),
-      this.tally,
-    );
+    this.memory = this.memoryOf(spec);
     const cache = (s: MachineSpec["l1i"], path: string, level: number, users: number[], own: boolean) => {
       const c = new NaiveCache(
         s,
@@ -95,9 +91,9 @@ export class NaiveSystem {
       this.l1i.push(cache(spec.l1i, `cpu${core}.l1i`, 0, [core], true));
       this.l1d.push(cache(spec.l1d, `cpu${core}.l1d`, 0, [core], true));
     }
-    const bus = (b: BusSpec, filter: number) =>
+    const bus = (b: BusSpec) =>
       new NaiveBus(
-        b.frontendLatency + b.forwardLatency + filter,
+        b.frontendLatency + b.forwardLatency + b.snoopFilterLatency,
         b.responseLatency,
         1 + Math.ceil(64 / b.width),
       );
@@ -105,16 +101,16 @@ export class NaiveSystem {
       if (level.shared) {
         const c = cache(level.cache, level.name, k + 1, cores, false);
         this.levels.push(cores.map(() => c));
-        const b = bus(level.bus, 0);
+        const b = bus(level.bus);
         this.buses.push(cores.map(() => b));
       } else {
         this.levels.push(
           cores.map((core) => cache(level.cache, `cpu${core}.${level.name}`, k + 1, [core], true)),
         );
-        this.buses.push(cores.map(() => bus(level.bus, 0)));
+        this.buses.push(cores.map(() => bus(level.bus)));
       }
     });
-    this.memoryBus = bus(spec.memoryBus, 1);
+    this.memoryBus = bus(spec.memoryBus);
     for (const c of this.caches) {
       const core = c.cores[0];
       const last = c.level === spec.levels.length;
@@ -130,6 +126,17 @@ export class NaiveSystem {
     this.coherentBus = firstShared < 0 ? this.memoryBus : this.buses[firstShared][0];
     const walkLevel = spec.levels.findIndex((level) => level.name === spec.core.walker);
     if (walkLevel >= 0) for (const core of cores) this.walkPort.push(this.buses[walkLevel][core].port());
+  }
+
+  private memoryOf({ memory, clockGHz }: MachineSpec): NaiveMainMemory {
+    if (memory.model === "dram") return new SharedDram(memory, clockGHz, this.tally);
+    const { numerator, denominator } = lineTransfer(memory.bandwidthGiBs, clockGHz);
+    return new NaiveMemory(
+      Math.max(1, cyclesOf(memory.latencyNs, clockGHz)),
+      BigInt(numerator),
+      BigInt(denominator),
+      this.tally,
+    );
   }
 
   attach(core: number, name: string, factory: (host: PrefetcherHost) => Prefetcher): void {
@@ -159,12 +166,12 @@ export class NaiveSystem {
       core,
       target,
       metadataLine: 0,
-      readMetadata: (_line, now) => {
+      readMetadata: (line, now) => {
         const at = bus.request.reserve(now, 1) + bus.down;
-        return bus.respond(this.memoryPort[core], this.memory.read("metadata", at), bus.dataCycles);
+        return bus.respond(this.memoryPort[core], this.memory.read(line, "metadata", at), bus.dataCycles);
       },
-      writeMetadata: (_line, now) =>
-        this.memory.write("metadata", bus.request.reserve(now, bus.dataCycles) + bus.down),
+      writeMetadata: (line, now) =>
+        this.memory.write(line, "metadata", bus.request.reserve(now, bus.dataCycles) + bus.down),
       translate: () => 0,
       translatedPage: -1,
       pages: { asid: new Int32Array(0), vpn: new Float64Array(0), ppn: new Int32Array(0) },
@@ -174,21 +181,23 @@ export class NaiveSystem {
   }
 
   fetch(core: number, line: number, virtualLine: number, now: number): number {
-    return this.access(this.l1i[core], core, "inst", line, virtualLine, now);
+    // An instruction line is its own instruction.
+    return this.access(this.l1i[core], core, "inst", line, virtualLine, now, virtualLine << 6);
   }
 
-  load(core: number, line: number, virtualLine: number, now: number): number {
-    return this.access(this.l1d[core], core, "load", line, virtualLine, now);
+  load(core: number, line: number, virtualLine: number, now: number, pc = 0): number {
+    return this.access(this.l1d[core], core, "load", line, virtualLine, now, pc);
   }
 
-  store(core: number, line: number, virtualLine: number, now: number): number {
-    return this.access(this.l1d[core], core, "store", line, virtualLine, now);
+  store(core: number, line: number, virtualLine: number, now: number, pc = 0): number {
+    return this.access(this.l1d[core], core, "store", line, virtualLine, now, pc);
   }
 
   walk(core: number, line: number, now: number): number {
     if (!this.mayLeave(core, now)) return NOT_NOW;
     const k = this.spec.levels.findIndex((level) => level.name === this.spec.core.walker);
-    if (k < 0) return this.straight(core, () => this.memory, "walk", now);
+    if (k < 0) return this.straight(core, line, "walk", now);
+    this.pc = 0;
     const bus = this.buses[k][core];
     const c = this.levels[k][core];
     const above = this.privates(core).filter((p) => p.level < c.level && p.held === null);
@@ -201,30 +210,32 @@ export class NaiveSystem {
     return answer.back;
   }
 
-  uncached(core: number, write: boolean, now: number): number {
+  uncached(core: number, line: number, write: boolean, now: number): number {
     if (!this.mayLeave(core, now)) return NOT_NOW;
-    if (!write) return this.straight(core, () => this.memory, "uncached", now);
+    if (!write) return this.straight(core, line, "uncached", now);
     const bus = this.memoryBus;
     const at = bus.request.reserve(now, bus.dataCycles) + bus.down;
-    this.memory.write("uncached", at);
+    this.memory.write(line, "uncached", at);
     this.servedBy = SERVED_BY_MEMORY;
     return bus.respond(this.memoryPort[core], at, 1);
   }
 
-  flush(l1i: boolean, l1d: boolean, names: string[]): void {
+  /** @param names of levels; "all": of main memory too. */
+  flush(l1i: boolean, l1d: boolean, names: string[] | "all"): void {
+    if (names === "all") this.memory.flush();
     for (const c of this.caches) {
       const name = c.path.split(".").at(-1)!;
-      if (!(name === "l1i" ? l1i : name === "l1d" ? l1d : names.includes(name))) continue;
+      if (!(name === "l1i" ? l1i : name === "l1d" ? l1d : names === "all" || names.includes(name))) continue;
       c.flush(this.time);
       if (c.inclusion === "inclusive") for (const above of c.above) above.flush(this.time);
     }
   }
 
-  private straight(core: number, memory: () => NaiveMemory, kind: string, now: number): number {
+  private straight(core: number, line: number, kind: string, now: number): number {
     const bus = this.memoryBus;
     const at = bus.request.reserve(now, 1) + bus.down;
     this.servedBy = SERVED_BY_MEMORY;
-    return bus.respond(this.memoryPort[core], memory().read(kind, at), bus.dataCycles);
+    return bus.respond(this.memoryPort[core], this.memory.read(line, kind, at), bus.dataCycles);
   }
 
   /** In the order of a snoop: L1D, private levels, L1I. */
@@ -247,7 +258,15 @@ export class NaiveSystem {
     return true;
   }
 
-  private access(c: NaiveCache, core: number, kind: Kind, line: number, vline: number, now: number): number {
+  private access(
+    c: NaiveCache,
+    core: number,
+    kind: Kind,
+    line: number,
+    vline: number,
+    now: number,
+    pc: number,
+  ): number {
     const write = kind === "store";
     const usable = () => {
       const l = c.find(line);
@@ -270,6 +289,7 @@ export class NaiveSystem {
     }
     c.count("accesses", core, kind);
     c.count("misses", core, kind);
+    this.pc = pc;
     const shared = c.find(line);
     let done: number;
     let outcome: Outcome = Outcome.Miss;
@@ -387,7 +407,7 @@ export class NaiveSystem {
     else if (!c.isPrivate) state = !write && state === "M" ? "M" : "E";
     else if (l1 && state === "E" && ownShared) state = "S";
     else if (!l1 && write) state = "E";
-    const victim = c.install(line, state, ready, this.time);
+    const victim = c.install(line, state, ready, this.time, this.pc);
     if (victim !== null)
       this.victimLeaves(c, core, victim, Math.max(answer.back, victim.readyAt) + c.spec.tagLatency);
     return { ...answer, back: ready };
@@ -424,7 +444,7 @@ export class NaiveSystem {
       }
     }
     if (below === null) {
-      const back = bus.respond(port, this.memory.read(TRAFFIC[kind], at), bus.dataCycles);
+      const back = bus.respond(port, this.memory.read(line, TRAFFIC[kind], at), bus.dataCycles);
       return { back, granted, servedBy: SERVED_BY_MEMORY };
     }
     const answer = this.lookup(below, core, kind, line, vline, write, ownShared, granted, taker, grant, at);
@@ -676,7 +696,7 @@ export class NaiveSystem {
 
   private writeInto(below: NaiveCache | null, core: number, line: number, at: number, moving = false): void {
     if (below === null) {
-      this.memory.write("writeback", at);
+      this.memory.write(line, "writeback", at);
       return;
     }
     below.count("accesses", core, "writeback");
@@ -775,6 +795,7 @@ export class NaiveSystem {
     c.count("accesses", by.core, "prefetch");
     c.count("misses", by.core, "prefetch");
     const servedBy = this.servedBy;
+    this.pc = 0;
     const { back } = this.fill(c, by.core, "prefetch", line, virtualLine, false, false, "E", now, now);
     this.servedBy = servedBy;
     c.count("missLatency", by.core, "prefetch", back - now);

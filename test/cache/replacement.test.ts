@@ -7,6 +7,7 @@ import {
 import { TagArray } from "../../src/cache/tag-array.js";
 import { InputError } from "../../src/errors.js";
 import { Random } from "../support/random.js";
+import { type Entry, NAIVE_POLICIES } from "./naive-replacement.js";
 
 const make = (name: string, sets: number, ways: number, seed = 1) =>
   createReplacement(name, sets, ways, seed, "levels[0].cache.replacement");
@@ -125,167 +126,55 @@ describe("by hand", () => {
   });
 });
 
-/** A line of a naive set; what a policy knows of it. */
-interface Entry {
-  line: number;
-  way: number;
-  signature: number;
-  arrived: number;
-  used: number;
-  distance: number;
-  reused: boolean;
-}
-
-interface NaivePolicy {
-  touch(entry: Entry, set: number): void;
-  fill(entry: Entry, set: number): void;
-  /** Of a full set, by way. */
-  victim(entries: Entry[], set: number): Entry;
-  gone?(entry: Entry, replaced: boolean, set: number): void;
-}
-
-const oldest = (entries: Entry[], key: "arrived" | "used") =>
-  entries.reduce((a, b) => (b[key] < a[key] ? b : a));
-const agedVictim = (entries: Entry[], limit: number) => {
-  for (;;) {
-    const found = entries.find((e) => e.distance === limit);
-    if (found !== undefined) return found;
-    for (const e of entries) e.distance++;
-  }
-};
-const near = (entry: Entry) => {
-  entry.distance = 0;
-};
-/** A tree of ways: each node remembers the half that was used last. */
-type Tree = { halves: [Tree, Tree]; last: 0 | 1 } | number;
-const treeOf = (first: number, count: number): Tree =>
-  count === 1 ? first : { halves: [treeOf(first, count / 2), treeOf(first + count / 2, count / 2)], last: 1 };
-const waysOf = (tree: Tree): number[] => (typeof tree === "number" ? [tree] : tree.halves.flatMap(waysOf));
-const use = (tree: Tree, way: number, away: boolean): void => {
-  if (typeof tree === "number") return;
-  const half = waysOf(tree.halves[1]).includes(way) ? 1 : 0;
-  tree.last = away ? half : half === 1 ? 0 : 1;
-  use(tree.halves[half], way, away);
-};
-const follow = (tree: Tree): number =>
-  typeof tree === "number" ? tree : follow(tree.halves[tree.last === 1 ? 0 : 1]);
-
-const TWINS: Record<string, (sets: number, ways: number) => NaivePolicy> = {
-  lru: () => ({ touch: () => {}, fill: () => {}, victim: (entries) => oldest(entries, "used") }),
-  fifo: () => ({ touch: () => {}, fill: () => {}, victim: (entries) => oldest(entries, "arrived") }),
-  "tree-plru": (sets, ways) => {
-    const trees = Array.from({ length: sets }, () => treeOf(0, ways));
-    return {
-      touch: (e, set) => use(trees[set], e.way, true),
-      fill: (e, set) => use(trees[set], e.way, true),
-      victim: (entries, set) => entries.find((e) => e.way === follow(trees[set]))!,
-      gone: (e, replaced, set) => replaced || use(trees[set], e.way, false),
-    };
-  },
-  nru: () => ({ touch: near, fill: near, victim: (entries) => agedVictim(entries, 1) }),
-  srrip: () => ({
-    touch: near,
-    fill: (e) => {
-      e.distance = 2;
-    },
-    victim: (entries) => agedVictim(entries, 3),
-  }),
-  brrip: () => {
-    let fills = 0;
-    return {
-      touch: near,
-      fill: (e) => {
-        e.distance = ++fills % 32 === 0 ? 2 : 3;
-      },
-      victim: (entries) => agedVictim(entries, 3),
-    };
-  },
-  drrip: (sets) => {
-    let selector = 512;
-    let bimodal = 0;
-    const stride = sets >= 128 ? sets / 32 : 4;
-    return {
-      touch: near,
-      fill: (e, set) => {
-        const leader = set % stride === 0 ? "static" : set % stride === stride / 2 ? "bimodal" : "none";
-        if (leader === "static") selector = Math.min(1023, selector + 1);
-        if (leader === "bimodal") selector = Math.max(0, selector - 1);
-        const useStatic = leader === "static" || (leader === "none" && selector < 512);
-        e.distance = useStatic || ++bimodal % 32 === 0 ? 2 : 3;
-      },
-      victim: (entries) => agedVictim(entries, 3),
-    };
-  },
-  ship: () => {
-    const counters = new Map<number, number>();
-    const at = (signature: number) => counters.get(signature % 16384) ?? 1;
-    return {
-      touch: (e) => {
-        near(e);
-        e.reused = true;
-        counters.set(e.signature % 16384, Math.min(7, at(e.signature) + 1));
-      },
-      fill: (e) => {
-        e.distance = at(e.signature) === 0 ? 3 : 2;
-      },
-      victim: (entries) => agedVictim(entries, 3),
-      gone: (e, replaced) => {
-        if (replaced && !e.reused) counters.set(e.signature % 16384, Math.max(0, at(e.signature) - 1));
-      },
-    };
-  },
-};
-
 describe("random streams", () => {
-  it("have a twin for every policy but the random one", () => {
-    expect(Object.keys(TWINS).sort()).toEqual(
-      replacementNames()
-        .filter((name) => name !== "random")
-        .sort(),
-    );
+  it("have a twin for every policy", () => {
+    expect(Object.keys(NAIVE_POLICIES).sort()).toEqual(replacementNames().sort());
   });
 
-  test.each(Object.keys(TWINS))("leave in a cache under %s what they leave in its naive twin", (name) => {
-    for (let seed = 1; seed <= 12; seed++) {
-      const random = new Random(seed);
-      const sets = [1, 4, 16, 256][seed % 4];
-      const ways = name === "tree-plru" ? 2 ** (1 + random.int(4)) : 1 + random.int(16);
-      const array = new TagArray({ sets, ways }, make(name, sets, ways));
-      const twin = TWINS[name](sets, ways);
-      const rows: (Entry | undefined)[][] = Array.from({ length: sets }, () => Array(ways).fill(undefined));
-      for (let i = 1; i < 6000; i++) {
-        const line = random.chance(0.5) ? random.int(sets * ways) : random.int(sets * ways * 4);
-        // Below 2^14, so that the fold changes nothing.
-        const signature = 1 + random.int(9);
-        const set = line % sets;
-        const row = rows[set];
-        const entry = row.find((e) => e?.line === line);
-        if (entry !== undefined && random.chance(0.05)) {
-          array.remove(array.find(line));
-          row[entry.way] = undefined;
-          twin.gone?.(entry, false, set);
-          continue;
+  test.each(Object.keys(NAIVE_POLICIES))(
+    "leave in a cache under %s what they leave in its naive twin",
+    (name) => {
+      for (let seed = 1; seed <= 12; seed++) {
+        const random = new Random(seed);
+        const sets = [1, 4, 16, 256][seed % 4];
+        const ways = name === "tree-plru" ? 2 ** (1 + random.int(4)) : 1 + random.int(16);
+        const array = new TagArray({ sets, ways }, make(name, sets, ways));
+        const twin = NAIVE_POLICIES[name](sets, ways, 1);
+        const rows: (Entry | undefined)[][] = Array.from({ length: sets }, () => Array(ways).fill(undefined));
+        for (let i = 1; i < 6000; i++) {
+          const line = random.chance(0.5) ? random.int(sets * ways) : random.int(sets * ways * 4);
+          // Below 2^14, so that the fold changes nothing.
+          const signature = 1 + random.int(9);
+          const set = line % sets;
+          const row = rows[set];
+          const entry = row.find((e) => e?.line === line);
+          if (entry !== undefined && random.chance(0.05)) {
+            array.remove(array.find(line));
+            row[entry.way] = undefined;
+            twin.gone?.(entry, false, set);
+            continue;
+          }
+          const got = access(array, line, signature);
+          const expected = entry === undefined ? "m" : "h";
+          if (got !== expected) expect({ seed, i, got }).toEqual({ seed, i, got: expected });
+          if (entry !== undefined) {
+            entry.used = i;
+            twin.touch(entry, set);
+            continue;
+          }
+          let way = row.indexOf(undefined);
+          if (way < 0) {
+            const old = twin.victim(row as Entry[], set);
+            twin.gone?.(old, true, set);
+            way = old.way;
+          }
+          const fresh = { line, way, signature, arrived: i, used: i, distance: 0, reused: false };
+          row[way] = fresh;
+          twin.fill(fresh, set);
         }
-        const got = access(array, line, signature);
-        const expected = entry === undefined ? "m" : "h";
-        if (got !== expected) expect({ seed, i, got }).toEqual({ seed, i, got: expected });
-        if (entry !== undefined) {
-          entry.used = i;
-          twin.touch(entry, set);
-          continue;
-        }
-        let way = row.indexOf(undefined);
-        if (way < 0) {
-          const old = twin.victim(row as Entry[], set);
-          twin.gone?.(old, true, set);
-          way = old.way;
-        }
-        const fresh = { line, way, signature, arrived: i, used: i, distance: 0, reused: false };
-        row[way] = fresh;
-        twin.fill(fresh, set);
       }
-    }
-  });
+    },
+  );
 });
 
 test("every policy gives the same victims when it is run again, all of the set asked for", () => {

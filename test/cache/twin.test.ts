@@ -178,7 +178,7 @@ function compare(seed: number, steps: number, inclusion = false): void {
     } else {
       const write = random.chance(50);
       got = port.uncached(line, write, now);
-      want = naive.uncached(core, write, now);
+      want = naive.uncached(core, line, write, now);
     }
     if (got !== want) expect({ step, got }, `seed ${seed}`).toEqual({ step, got: want });
     if (got === NOT_NOW) {

@@ -1,25 +1,14 @@
 import { describe, expect, it, test } from "vitest";
-import { BranchCount, branchUnitNames, createBranchUnit } from "../../src/core/branch/index.js";
+import {
+  BRANCH_COUNTERS,
+  BranchCount,
+  branchUnitNames,
+  createBranchUnit,
+} from "../../src/core/branch/index.js";
 import { InputError } from "../../src/errors.js";
 import { BranchKind } from "../../src/loader/decode/index.js";
-import {
-  type BranchPredictorSpec,
-  branchPredictorSchema,
-  loopSchema,
-  ltageSchema,
-  tageSchema,
-} from "../../src/machine/spec.js";
-import {
-  type NaiveDirection,
-  NaiveUnit,
-  naiveBackwardTaken,
-  naiveBimodal,
-  naiveGshare,
-  naiveLtage,
-  naivePerceptron,
-  naiveTage,
-  naiveTournament,
-} from "./naive-branch.js";
+import { type BranchPredictorSpec, branchPredictorSchema } from "../../src/machine/spec.js";
+import { NAIVE_DIRECTIONS, naiveUnit } from "./naive-branch.js";
 import { seeded } from "./random-program.js";
 
 const SMALL: Partial<BranchPredictorSpec> = {
@@ -44,38 +33,28 @@ const SMALL_TAGE = {
 };
 const SMALL_LOOP = { entries: 8, ways: 2, tagBits: 3, tripBits: 4 };
 
-/** By name: small sizes, and the twin for a description. */
-const TWINS: Record<string, [small: object, twin: (spec: BranchPredictorSpec) => NaiveDirection]> = {
-  "always-taken": [{}, () => ({ predict: () => true, always: () => {} })],
-  btfn: [{}, naiveBackwardTaken],
-  bimodal: [{ bimodal: { entries: 16 } }, (s) => naiveBimodal(s.bimodal?.entries ?? 2048)],
-  gshare: [{ gshare: { entries: 32 } }, (s) => naiveGshare(s.gshare?.entries ?? 16384)],
-  tournament: [{}, naiveTournament],
-  perceptron: [
-    { perceptron: { entries: 8, historyLength: 5 } },
-    (s) => naivePerceptron(s.perceptron?.entries ?? 512, s.perceptron?.historyLength ?? 28),
-  ],
-  tage: [{ tage: SMALL_TAGE }, (s) => naiveTage(s.tage ?? tageSchema.parse({}))],
-  ltage: [
-    { ltage: SMALL_TAGE, loop: SMALL_LOOP },
-    (s) => naiveLtage(s.ltage ?? ltageSchema.parse({}), s.loop ?? loopSchema.parse({})),
-  ],
+/** Small sizes by name. */
+const SMALL_OF: Record<string, object> = {
+  bimodal: { bimodal: { entries: 16 } },
+  gshare: { gshare: { entries: 32 } },
+  perceptron: { perceptron: { entries: 8, historyLength: 5 } },
+  tage: { tage: SMALL_TAGE },
+  ltage: { ltage: SMALL_TAGE, loop: SMALL_LOOP },
 };
 
 describe("branch prediction", () => {
   it("has a twin for every unit but the one that predicts nothing", () => {
-    expect(["none", ...Object.keys(TWINS)].sort()).toEqual(branchUnitNames().sort());
+    expect(["none", ...Object.keys(NAIVE_DIRECTIONS)].sort()).toEqual(branchUnitNames().sort());
   });
 
-  test.each(Object.keys(TWINS))(
+  test.each(Object.keys(NAIVE_DIRECTIONS))(
     "of the %s unit equals that of a naive twin on random branches, also after flushes",
     (name) => {
-      const [small, twinOf] = TWINS[name];
       for (let seed = 1; seed <= 4; seed++) {
         const random = seeded(seed);
-        const spec = branchPredictorSchema.parse(seed & 1 ? { ...SMALL, ...small, name } : { name });
+        const spec = branchPredictorSchema.parse(seed & 1 ? { ...SMALL, ...SMALL_OF[name], name } : { name });
         const unit = createBranchUnit(spec);
-        let twin = new NaiveUnit(spec, twinOf(spec));
+        const twin = naiveUnit(spec)!;
         const sites = Array.from({ length: 40 }, () => random(2 ** 31 - 64));
         const executions = new Map<number, number>();
         for (let i = 0; i < 5000; i++) {
@@ -95,10 +74,12 @@ describe("branch prediction", () => {
           if (got !== expected) expect({ seed, i, got }).toEqual({ seed, i, got: expected });
           if (random(3000) === 0) {
             unit.flush();
-            twin = new NaiveUnit(spec, twinOf(spec));
+            twin.flush();
           }
         }
         expect(unit.counts[BranchCount.CondPredicted]).toBeGreaterThan(2000);
+        const counts = BRANCH_COUNTERS.map(([counter], i) => [counter, unit.counts[i]]);
+        expect(counts).toEqual(BRANCH_COUNTERS.map(([counter]) => [counter, twin.counts.get(counter) ?? 0]));
       }
     },
   );

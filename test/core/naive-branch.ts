@@ -1,5 +1,12 @@
 import { BranchKind } from "../../src/loader/decode/index.js";
-import type { BranchPredictorSpec, LoopSpec, TageSpec } from "../../src/machine/spec.js";
+import {
+  type BranchPredictorSpec,
+  type LoopSpec,
+  loopSchema,
+  ltageSchema,
+  type TageSpec,
+  tageSchema,
+} from "../../src/machine/spec.js";
 
 /** A direction predictor; `word` is the branch's address / 4. */
 export interface NaiveDirection {
@@ -9,24 +16,46 @@ export interface NaiveDirection {
 
 /** Naive twin of a prediction unit: Maps and arrays. */
 export class NaiveUnit {
+  /** By name of a counter. */
+  readonly counts = new Map<string, number>();
+  private direction: NaiveDirection;
   private btb = new Map<number, { tag: number; target: number }>();
   private ras: number[] = [];
   private sets = new Map<number, { tag: number; target: number }[]>();
   private path: number[] = [0, 0, 0];
   constructor(
     private readonly s: BranchPredictorSpec,
-    private readonly direction: NaiveDirection,
-  ) {}
+    private readonly twinOf: (s: BranchPredictorSpec) => NaiveDirection,
+  ) {
+    this.direction = twinOf(s);
+  }
+
+  flush(): void {
+    this.direction = this.twinOf(this.s);
+    this.btb = new Map();
+    this.ras = [];
+    this.sets = new Map();
+    this.path = [0, 0, 0];
+  }
+
+  private count(name: string, condition = true): void {
+    if (condition) this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
+  }
 
   predict(kind: number, pc: number, next: number, taken: boolean, target: number): boolean {
     const word = Math.floor(pc / 4);
+    this.count("lookups");
     if (kind === BranchKind.Conditional) {
       const predicted = this.direction.predict(word, taken, this.find(word));
+      this.count("condPredicted");
+      this.count("condIncorrect", predicted !== taken);
       if (!predicted) {
         if (taken) this.learn(word, target);
         return !taken;
       }
       const found = this.find(word);
+      this.count("BTBLookups");
+      this.count("BTBHits", found !== undefined);
       if (!taken) return found === undefined;
       if (found === target) return true;
       this.learn(word, target);
@@ -37,9 +66,17 @@ export class NaiveUnit {
       this.ras.push(next);
       if (this.ras.length > this.s.rasEntries) this.ras.shift();
     }
-    if (kind === BranchKind.Return) return this.ras.pop() === target;
+    if (kind === BranchKind.Return) {
+      const predicted = this.ras.pop();
+      this.count("RASUsed", predicted !== undefined);
+      this.count("RASIncorrect", predicted !== undefined && predicted !== target);
+      return predicted === target;
+    }
     if (kind === BranchKind.DirectJump || kind === BranchKind.DirectCall) {
-      if (this.find(word) === target) return true;
+      const found = this.find(word);
+      this.count("BTBLookups");
+      this.count("BTBHits", found !== undefined);
+      if (found === target) return true;
       this.learn(word, target);
       return false;
     }
@@ -56,6 +93,9 @@ export class NaiveUnit {
     set.unshift({ tag, target });
     if (set.length > this.s.indirectWays) set.pop();
     this.path = [target, ...this.path.slice(0, 2)];
+    this.count("indirectLookups");
+    this.count("indirectHits", found !== undefined);
+    this.count("indirectMispredicted", found !== undefined && found !== target);
     return found === target;
   }
 
@@ -366,4 +406,21 @@ export function naiveLtage(s: TageSpec, l: LoopSpec): NaiveDirection {
     },
     always: (word) => tage.always(word),
   };
+}
+
+/** Directions by name of the unit; "none" has none. */
+export const NAIVE_DIRECTIONS: Record<string, (s: BranchPredictorSpec) => NaiveDirection> = {
+  "always-taken": () => ({ predict: () => true, always: () => {} }),
+  btfn: naiveBackwardTaken,
+  bimodal: (s) => naiveBimodal(s.bimodal?.entries ?? 2048),
+  gshare: (s) => naiveGshare(s.gshare?.entries ?? 16384),
+  tournament: naiveTournament,
+  perceptron: (s) => naivePerceptron(s.perceptron?.entries ?? 512, s.perceptron?.historyLength ?? 28),
+  tage: (s) => naiveTage(s.tage ?? tageSchema.parse({})),
+  ltage: (s) => naiveLtage(s.ltage ?? ltageSchema.parse({}), s.loop ?? loopSchema.parse({})),
+};
+
+/** The unit that a machine asks for; undefined where nothing is predicted. */
+export function naiveUnit(s: BranchPredictorSpec): NaiveUnit | undefined {
+  return s.name === "none" ? undefined : new NaiveUnit(s, NAIVE_DIRECTIONS[s.name]);
 }

@@ -66,8 +66,52 @@ describe("a taken branch", () => {
     expect(slope(loop)).toBe(3);
   });
 
+  // jmp: three micro-ops, the last needs the first two. It leaves Fetch2 at 0; they are decoded at 1, 1, 2, issue at 2,
+  // 2, 3; it commits at 6; fetch is told at 7; what comes next leaves Fetch2 at 9 and is decoded from 10 on, or when
+  // Decode is done with what was behind the branch: of that, micro-op n (from 0) is decoded at 2 + ceil(n / 2).
+  /** Cycles that its second execution takes, where at 0x1002 begins what `behind` says. */
+  const second = (behind: string[], gap = 0, spec = none): number => {
+    const at = (n: number): number => {
+      const p = new Program();
+      const block = loop(p);
+      if (behind.length > 0) p.block(0x1002 + gap, behind);
+      for (let i = 0; i < n; i++) p.exec(block);
+      return runAll(build(p, spec));
+    };
+    return at(2) - at(1);
+  };
+  const ADD_EAX_1 = "83 c0 01";
+
   it("that is not predicted costs 9 cycles: two dependent micro-ops, commit, and the whole front end", () => {
-    expect(slope(loop, none)).toBe(9);
+    // Behind it leave 13 instructions, 1 at 0 and 2 a cycle up to 6, decoded by 8.
+    expect(second(Array(20).fill(mov(0)))).toBe(9);
+  });
+
+  it("waits for Decode to work off what Fetch2 handed out behind it", () => {
+    // Of instructions of two micro-ops one leaves at 0, two at 1, 2, 3 (the first is decoded), 5 (the third is); the next
+    // two would at 7. The last is decoded at 11, the branch in the rest of that cycle and at 12: its last issues at 14.
+    expect(second(Array(20).fill(ADD_EAX_1))).toBe(11);
+    // With room for one group instead of three, one leaves at 0, two at 3, two at 5: decoded by 7.
+    const narrow = testMachine({ branchPredictor: { name: "none" }, pipeline: { decodeInputBuffer: 1 } });
+    expect(second(Array(20).fill(ADD_EAX_1), 0, narrow)).toBe(9);
+  });
+
+  it("has padding behind it where a gap is small, and usual code where nothing is known", () => {
+    // One instruction of one micro-op, then ten of two: decoded by 12, the branch at 13, 13, 14.
+    expect(second(Array(20).fill(ADD_EAX_1), 10)).toBe(12);
+    // Instructions of one and two micro-ops in turn: eleven until told, decoded by 10; the branch at 10, 11, 11.
+    expect(second([])).toBe(10);
+    expect(second([mov(0)], 256)).toBe(10);
+  });
+
+  it("has nothing behind it that costs when it is predicted", () => {
+    expect(
+      slope((p) => {
+        const block = loop(p);
+        p.block(0x1002, Array(20).fill(ADD_EAX_1));
+        return block;
+      }),
+    ).toBe(3);
   });
 });
 

@@ -61,6 +61,12 @@ export class MockPort implements CorePort {
   loadHit(): boolean {
     return false;
   }
+  fetchReady(): boolean {
+    return false;
+  }
+  dataReady(): boolean {
+    return false;
+  }
   storeHit(): boolean {
     return false;
   }

@@ -47,3 +47,13 @@ test.skipIf(!existsSync(`${root}dist/index.js`))(
     }
   },
 );
+
+test.skipIf(!existsSync(`${root}dist/index.js`))(
+  "docs/examples/replay-distance.mjs prints the rows of docs/experiments.md",
+  () => {
+    const trace = `${root}traces/fibonacci-go.trace`;
+    const script = `${root}docs/examples/replay-distance.mjs`;
+    const out = execFileSync(process.execPath, [script, "skylake-like", trace], { encoding: "utf8" });
+    expect(readFileSync(`${root}docs/experiments.md`, "utf8")).toContain(out.trim().split("\n").at(-1));
+  },
+);

@@ -10,6 +10,9 @@ type Step =
 /** A core whose blocks take the cycles that the script says. */
 class ScriptedCore implements Core {
   time = 0;
+  get committedAt(): number {
+    return this.time;
+  }
   position = 0;
   stopPosition = Number.POSITIVE_INFINITY;
   eventKind = 0;

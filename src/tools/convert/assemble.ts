@@ -1,5 +1,5 @@
-import { RepRun } from "../../capture/rep.js";
 import { EventKind, type SlotDef, SlotFlag, SlotKind, type TraceSink } from "../../loader/index.js";
+import { RepRun } from "../../loader/rep-run.js";
 import { repeatedString } from "../access-rules.js";
 import { encodeBranch, encodePlain, encodeRep } from "./encode.js";
 import { Branch, type FlatInstruction } from "./flat.js";

@@ -1,7 +1,7 @@
-import { SlotKind } from "../loader/contract.js";
+import { SlotKind } from "./contract.js";
 
 /**
- * The iterations of one repeated string instruction. The emulator reports each by itself; the trace has
+ * The iterations of one repeated string instruction, as a recorder sees them: one by one. The trace has
  * segments (iterations, address of operand A [, of operand B]), each within one page for each operand.
  */
 export class RepRun {

@@ -1,0 +1,208 @@
+import type { PageTable } from "../loader/contract.js";
+import * as record from "../loader/decode/records.js";
+import * as rowBits from "../loader/decode/rows.js";
+import type { PipelineSpec } from "../machine/spec.js";
+import * as stamps from "./scoreboard.js";
+
+// A constant of this module is folded into the code; one of another module is looked up at each use.
+const { RECORD_SHIFT } = record;
+const { Row: ROW, RowEnd: ROW_END, LowStart: LOW_START, LowEnd: LOW_END } = record.R;
+const { CROSSES, ROW_WORDS, UOPS_MASK, UOPS_SHIFT } = rowBits;
+const { CYCLE, TIME, BLAME, LONG_AGO } = stamps;
+
+/** No block of the trace follows. */
+const NONE = -1;
+/** A gap between two blocks that is shorter is padding: one instruction. In a longer one is code that was never executed. */
+const PADDING = 16;
+/** Of code that was never executed: bytes of an instruction. One has one micro-op, the next has two, and so on. */
+const USUAL_BYTES = 4;
+
+/** What lies behind each block in memory. */
+interface Layout {
+  /** The first block that begins at its end or later, in the same address space; NONE. */
+  readonly next: Int32Array;
+  /** Bytes up to that. */
+  readonly gap: Float64Array;
+}
+
+/** By decoded trace: all cores share it. */
+const layouts = new WeakMap<rowBits.DecodedTable, Layout>();
+
+function layoutOf(decoded: rowBits.DecodedTable, pages: PageTable): Layout {
+  const known = layouts.get(decoded);
+  if (known !== undefined) return known;
+  const { start, end, page } = decoded;
+  const count = start.length;
+  const space = (block: number): number => pages.asid[page[block]];
+  const order = Array.from({ length: count }, (_, block) => block);
+  order.sort((a, b) => space(a) - space(b) || start[a] - start[b] || a - b);
+  const layout = { next: new Int32Array(count).fill(NONE), gap: new Float64Array(count) };
+  for (let block = 0; block < count; block++) {
+    let low = 0;
+    let high = count;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const other = order[middle];
+      const before =
+        space(other) < space(block) || (space(other) === space(block) && start[other] < end[block]);
+      if (before) low = middle + 1;
+      else high = middle;
+    }
+    if (low === count || space(order[low]) !== space(block)) continue;
+    layout.next[block] = order[low];
+    layout.gap[block] = start[order[low]] - end[block];
+  }
+  layouts.set(decoded, layout);
+  return layout;
+}
+
+/**
+ * What Fetch2 and Decode do behind a branch that redirects fetch when it commits: until fetch is told, Fetch2
+ * goes on handing out what lies behind the branch in memory, and Decode, which is told nothing, works through
+ * that before it comes to the right path. Nothing of it is executed here. Times are stamps, a place in a cycle is the
+ * cycle's stamp plus 1, 2, ... Equations: README.md.
+ */
+export class WrongPath {
+  private readonly rows: Int32Array;
+  private readonly records: Int32Array;
+  private readonly layout: Layout;
+  private readonly width: number;
+  private readonly issueLimit: number;
+  private readonly toDecode: number;
+  private readonly toExecute: number;
+  private readonly feedback: number;
+  /** From a line to the next at Fetch2: both hit. */
+  private readonly perLine: number;
+  /** Micro-ops of the wrong path that issue before the branch commits, at most: what the integer units hold. */
+  private readonly issued: number;
+  /** Micro-ops that fit between Decode and issue. */
+  private readonly window: number;
+  /** What Fetch2 handed out in each of its last cycles: place at which that was decoded. As many as Decode's buffer holds. */
+  private readonly groups: Int32Array;
+  /** Issue of the last `window` micro-ops of the wrong path. */
+  private readonly issues: Int32Array;
+
+  /** @param hitLatency of the L1I, in cycles. `mask`: of the ring of issue times. */
+  constructor(
+    spec: PipelineSpec,
+    decoded: rowBits.DecodedTable,
+    pages: PageTable,
+    hitLatency: number,
+    private readonly board: stamps.Scoreboard,
+    private readonly mask: number,
+  ) {
+    this.rows = decoded.rows;
+    this.records = decoded.records;
+    this.layout = layoutOf(decoded, pages);
+    this.width = spec.decodeWidth;
+    this.issueLimit = spec.executeIssueLimit;
+    this.toDecode = spec.fetch2ToDecodeDelay * CYCLE;
+    this.toExecute = spec.decodeToExecuteDelay * CYCLE;
+    this.feedback = spec.branchFeedbackDelay * CYCLE;
+    this.perLine = (1 + hitLatency) * CYCLE;
+    this.issued = spec.fu.intAlu.count * spec.fu.intAlu.opLatency;
+    this.window = spec.executeInputBuffer * spec.decodeWidth;
+    this.groups = new Int32Array(spec.decodeInputBuffer);
+    this.issues = new Int32Array(this.window);
+  }
+
+  /**
+   * @param block ends with the branch
+   * @param left place at which the branch left Fetch2
+   * @param available when the line it ends in was at Fetch2
+   * @param decode place at which its last micro-op was decoded
+   * @param issue when that was issued
+   * @param commit when it committed
+   * @param uops micro-ops issued up to it, since the start
+   * @returns place at which the last micro-op of the wrong path is decoded
+   */
+  decodedBy(
+    block: number,
+    left: number,
+    available: number,
+    decode: number,
+    issue: number,
+    commit: number,
+    uops: number,
+  ): number {
+    const { rows, records, groups, issues, width, issueLimit, issued, window, mask } = this;
+    const { next, gap } = this.layout;
+    const { words, issuedAt } = this.board;
+    const told = commit + this.feedback;
+    groups.fill(LONG_AGO);
+    groups[0] = decode;
+    let group = 0;
+    let line = available & TIME;
+    let at = issue & TIME;
+    let used = issueLimit;
+    let count = 0;
+    // Where it is: in a block, or `bytes` before block `follows`, behind address `end`.
+    let row = 0;
+    let rowEnd = 0;
+    let follows = next[block];
+    let bytes = gap[block];
+    let end = records[(block << RECORD_SHIFT) | LOW_END];
+    let two = 0;
+    for (;;) {
+      let more = 1;
+      let crosses = false;
+      if (row === rowEnd && bytes === 0 && follows !== NONE) {
+        const at = follows << RECORD_SHIFT;
+        row = records[at | ROW];
+        rowEnd = records[at | ROW_END];
+        crosses = (records[at | LOW_START] & 63) === 0;
+        end = records[at | LOW_END];
+        bytes = gap[follows];
+        follows = next[follows];
+      }
+      if (row < rowEnd) {
+        if ((rows[row] & CROSSES) !== 0) crosses = true;
+        more = (rows[row + 2] >>> UOPS_SHIFT) & UOPS_MASK;
+        row += more * ROW_WORDS;
+      } else {
+        let length = USUAL_BYTES;
+        if (follows !== NONE && bytes < PADDING) length = bytes;
+        else {
+          more = 1 + two;
+          two = 1 - two;
+        }
+        bytes -= length;
+        crosses = (end + length - 1) >> 6 !== (end - 1) >> 6;
+        end += length;
+      }
+      // Fetch2.
+      if (crosses) line += this.perLine;
+      left++;
+      if ((left & BLAME) > width) left = (left & TIME) + CYCLE + 1;
+      if (line > left) left = line | 1;
+      if ((left & BLAME) === 1) {
+        group = group + 1 === groups.length ? 0 : group + 1;
+        const room = groups[group] & TIME;
+        if (room > left) left = room | 1;
+      }
+      if ((left & TIME) >= told) return decode;
+      const there = (left & TIME) + this.toDecode;
+      for (; more > 0; more--) {
+        // Decode.
+        decode++;
+        if ((decode & BLAME) > width) decode = (decode & TIME) + CYCLE + 1;
+        if (there > decode) decode = there | 1;
+        const entry = count % window;
+        let room = count < window ? words[issuedAt + ((uops + count - window) & mask)] & TIME : issues[entry];
+        // What has not been issued is thrown away when the branch commits.
+        if (room > commit) room = commit;
+        if (room > decode) decode = room | 1;
+        // Issue.
+        const ready = (decode & TIME) + this.toExecute;
+        used++;
+        if (used > issueLimit || ready > at) {
+          at = ready > at ? ready : at + CYCLE;
+          used = 1;
+        }
+        issues[entry] = count < issued ? at : commit;
+        count++;
+      }
+      groups[group] = decode;
+    }
+  }
+}
