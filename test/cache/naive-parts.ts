@@ -255,21 +255,18 @@ export class NaiveCache {
     this.policy.touch(line, line.line % this.sets.length);
   }
 
-<<<<<<< HEAD
-  /** @param signature of who brings the line. @returns the line that had to go, if it was dirty. */
-  install(line: number, state: NaiveState, readyAt: number, now: number, signature = 0): NaiveLine | null {
-    const index = line % this.sets.length;
-    const set = this.sets[index];
-=======
   /** Does a cache above hold the line? */
   heldAbove(line: number): boolean {
     return this.above.some((c) => c.holds(line));
   }
 
-  /** @returns the line that had to go, if it was dirty, here or above, or if the level below takes clean ones, too. */
-  install(line: number, state: NaiveState, readyAt: number, now: number): NaiveLine | null {
-    const set = this.sets[line % this.sets.length];
->>>>>>> 3450f9c77440075b65ea4c6d523bd1444c915302
+  /**
+   * @param signature of who brings the line
+   * @returns the line that had to go, if it was dirty, here or above, or if the level below takes clean ones, too.
+   */
+  install(line: number, state: NaiveState, readyAt: number, now: number, signature = 0): NaiveLine | null {
+    const index = line % this.sets.length;
+    const set = this.sets[index];
     let way = set.indexOf(null);
     let out: NaiveLine | null = null;
     if (way < 0) {
