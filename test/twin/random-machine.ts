@@ -102,6 +102,20 @@ function translation(
   };
 }
 
+function jukebox(random: Random, levels: MachineInput["levels"]): MachineInput["jukebox"] {
+  // Where prefetches may be issued at all.
+  const level = levels.find(({ cache }) => cache.mshrs > 1);
+  return {
+    level: level?.name ?? levels[0].name,
+    regionBytes: random.pick([256, 1024, 4096]),
+    crrbEntries: 1 + random.int(8),
+    metadataBytes: random.pick([32, 256, 16384]),
+    replayDistance: random.pick([-1, 0, 2, 64]),
+    metadataReadsInFlight: 1 + random.int(3),
+    start: random.pick(["scheduled", "invocation"]),
+  };
+}
+
 /** A random machine for `cores` cores. */
 export function randomMachine(random: Random, cores: number): MachineSpec {
   const depth = 1 + random.int(3);
@@ -128,6 +142,7 @@ export function randomMachine(random: Random, cores: number): MachineSpec {
     l1i: { ...cache(random, [0.5, 1, 2, 4]), infinite: random.chance(0.1) },
     l1d: cache(random, [0.5, 1, 4, 16]),
     levels,
+    jukebox: jukebox(random, levels),
     dirtyHandOver: random.chance(0.3),
     memoryBus: bus(random),
     memory: random.chance(0.7)
