@@ -141,7 +141,7 @@ export default {
       description: "the last invocation's instruction misses, in order",
       on: "instructions",
       parameters: {
-        entries: { default: 4096, min: 1, max: 65536, describe: "lines that the list holds, 4 bytes each" },
+        entries: { default: 4096, min: 0, max: 65536, describe: "lines that the list holds, 4 bytes each" },
         ahead: { default: 64, min: 1, max: 4096, describe: "lines fetched ahead of the function" },
       },
       create: (host, parameters) => new MissList(host, parameters),

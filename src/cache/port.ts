@@ -64,7 +64,13 @@ export class Port implements CorePort {
     private readonly memoryPort: number,
     private readonly hierarchy: Hierarchy,
     private readonly agents: Agents,
+    /**
+     * Hits wait for their turn, too: below an inclusive level a miss of any core may take any line away, so what is in
+     * an L1 is known only when all that comes before has happened.
+     */
+    private readonly ordered = false,
   ) {
+    if (ordered) this.iShort = this.dShort = false;
     this.iTags = l1i.array.tags;
     this.iFlags = l1i.flags;
     this.iHint = l1i.hint;
@@ -90,8 +96,8 @@ export class Port implements CorePort {
 
   /** A prefetcher was attached to one of the L1s: it wants to see every access. */
   prefetcherAttached(): void {
-    this.iShort = this.l1i.queue === null;
-    this.dShort = this.l1d.queue === null;
+    this.iShort = this.l1i.queue === null && !this.ordered;
+    this.dShort = this.l1d.queue === null && !this.ordered;
   }
 
   fetchHit(line: number): boolean {
@@ -204,6 +210,7 @@ export class Port implements CorePort {
     now: number,
   ): number {
     const write = requester === STORE;
+    if (this.ordered && !this.mayLeave(now)) return NOT_NOW;
     let slot = this.lookup(c, line, write);
     if (slot >= 0) return this.hit(c, slot, requester, line, virtualLine, pc, now);
     if (c.held?.has(line)) return this.hitHeld(c, line, virtualLine, now);

@@ -122,6 +122,7 @@ export class MemorySystem {
           this.memoryPorts[core],
           this.hierarchy,
           this.agents,
+          spec.levels.some(({ inclusion }) => inclusion === "inclusive"),
         ),
       );
     }

@@ -293,6 +293,9 @@ export class NaiveSystem {
       const l = c.find(line);
       return l !== null && (!write || l.state !== "S") ? l : null;
     };
+    // Below an inclusive level any miss may take any line away: hits wait for their turn, too.
+    const ordered = this.spec.levels.some((level) => level.inclusion === "inclusive");
+    if (ordered && !this.mayLeave(core, now)) return NOT_NOW;
     const early = usable();
     if (early !== null) return this.l1Hit(c, early, core, kind, vline, now);
     if (c.held?.has(line)) return this.heldHit(c, core, line, now);

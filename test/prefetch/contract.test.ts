@@ -3,6 +3,7 @@ import { type Prefetcher, type PrefetcherHost, Requester } from "../../src/cache
 import { MemorySystem } from "../../src/cache/system.js";
 import { Jukebox } from "../../src/jukebox/index.js";
 import { jukeboxSchema, type MachineInput } from "../../src/machine/spec.js";
+import { loadPlugins } from "../../src/plugins/load.js";
 import { createPrefetcher, prefetcherNames, resolvePrefetcher } from "../../src/prefetch/index.js";
 import { machine } from "../cache/machines.js";
 import { Random } from "../support/random.js";
@@ -16,6 +17,12 @@ const pages = {
 };
 const lineOf = (virtualLine: number) => (pages.ppn[virtualLine >> 6] << 6) | (virtualLine & 63);
 
+// A plug-in is held to the same.
+await loadPlugins([new URL("../../docs/examples/miss-list.js", import.meta.url).pathname]);
+
+/** What lets a prefetcher do nothing. */
+const nothing = (name: string) => (name === "miss-list" ? { entries: 0 } : { degree: 0 });
+
 type Make = (host: PrefetcherHost, off: boolean) => Prefetcher;
 const KINDS: Record<string, Make> = {
   ...Object.fromEntries(
@@ -24,7 +31,7 @@ const KINDS: Record<string, Make> = {
       (host, off) =>
         createPrefetcher(
           resolvePrefetcher(
-            { name, on: "all", cores: "all", ...(off ? { degree: 0 } : {}) },
+            { name, on: "all", cores: "all", ...(off ? nothing(name) : {}) },
             "",
             ["llc"],
             "llc",
