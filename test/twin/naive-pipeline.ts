@@ -118,7 +118,9 @@ export class NaivePipelineCore extends NaiveCore {
     yield* until(() => this.queue.allLeft);
   }
 
-  private *instruction({ instruction, leaves, segment, from }: Fetched, operands: number[]): Process {
+  private *instruction(fetched: Fetched, operands: number[]): Process {
+    const { instruction, segment, from } = fetched;
+    let { leaves } = fetched;
     let first = segment;
     if (from !== undefined) this.wrongPath(from);
     for (const microOp of instruction.microOps) {
@@ -139,11 +141,23 @@ export class NaivePipelineCore extends NaiveCore {
       else issue.ready.at = issue.commit = issue.at + this.spec.fu[microOp.unit].opLatency;
       this.issueAndCommit(issue, first);
       first = undefined;
+      if (microOp.refetch && this.parts.spec.core.branchPredictor.name === "none")
+        leaves = this.slots.cycle + this.wayBack();
     }
   }
 
-  private wrongPath(from: { leaving: AtMost; available: number }): void {
+  /** From a commit that redirects to Fetch2 handing out again, when the line hits. */
+  private wayBack(): number {
+    const { branchFeedbackDelay, fetch1ToFetch2Delay } = this.spec;
+    return branchFeedbackDelay + this.fetchHit() + fetch1ToFetch2Delay;
+  }
+
+  private fetchHit(): number {
     const { tagLatency, dataLatency } = this.parts.spec.l1i;
+    return Math.max(tagLatency, dataLatency);
+  }
+
+  private wrongPath(from: { leaving: AtMost; available: number }): void {
     const before = {
       ...from,
       block: this.lastBlock,
@@ -151,7 +165,7 @@ export class NaivePipelineCore extends NaiveCore {
       commit: this.slots.cycle,
       issued: this.issuedAt,
     };
-    decodeWrongPath(this.spec, Math.max(tagLatency, dataLatency), this.layout, before, this.decoding);
+    decodeWrongPath(this.spec, this.fetchHit(), this.layout, before, this.decoding);
   }
 
   /** All constraints of README.md that do not depend on the memory system. */
