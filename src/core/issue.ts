@@ -134,6 +134,7 @@ export abstract class IssueCommit extends rareCases.RareCases {
     const memoryLatency = words[LATENCY + MEM] | 0;
     const hitLatency = (port.dataHitLatency * CYCLE) | 0;
     const hitDone = (hitLatency > assumed ? hitLatency : assumed) | 0;
+    const refetch = this.microBranches | 0;
     const limit = this.runLimit() | 0;
     let row = this.row | 0;
     let rowEnd = this.rowEnd | 0;
@@ -482,9 +483,13 @@ export abstract class IssueCommit extends rareCases.RareCases {
             );
           } else this.pushOdd(word0, block, addressAt, commitAt);
         }
-        if ((word0 & SERIAL) !== 0 && commitAt > issue) {
-          issue = commitAt;
-          issueUsed = issueMemory = 0;
+        if (((word0 & SERIAL) | (word2 & refetch)) !== 0) {
+          if ((word0 & SERIAL) !== 0 && commitAt > issue) {
+            issue = commitAt;
+            issueUsed = issueMemory = 0;
+          }
+          // The rest of the instruction is fetched anew.
+          if ((word2 & refetch) !== 0) left2 = commitAt + this.wayBack;
         }
         addressAt = next;
         row = (row + ROW_WORDS) | 0;

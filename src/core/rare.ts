@@ -5,6 +5,7 @@ import {
   LOAD,
   OFFSET_SHIFT,
   PAGE2,
+  REFETCH,
   REP,
   SERIAL,
   SIZE_MASK,
@@ -18,7 +19,7 @@ import { Cause, Count, levelIndex } from "./counters.js";
 import { DataSide, Pending } from "./data-side.js";
 import { FetchUnit, ringSize } from "./fetch-unit.js";
 import { Segment } from "./line-fetch.js";
-import { At, CYCLE_SHIFT, FRONT, Scoreboard } from "./scoreboard.js";
+import { At, CYCLE, CYCLE_SHIFT, FRONT, Scoreboard } from "./scoreboard.js";
 import { WrongPath } from "./wrong-path.js";
 
 // A constant of this module is folded into the code; one of another module is looked up at each use.
@@ -59,6 +60,10 @@ export abstract class RareCases extends CoreBase {
   protected readonly lookahead: number;
   /** By page: physical line of its first byte, or DEVICE. */
   protected readonly frames: Int32Array;
+  /** Bits of word 2 that mark a branch of the microcode which redirects fetch: without a predictor, the taken ones. */
+  protected readonly microBranches: number;
+  /** Stamps from a commit that redirects to Fetch2 handing out again, when the line hits. */
+  protected readonly wayBack: number;
   private readonly memoryLatency: number;
   // What `rare` found out: cycle of issue, cause of what is lost, cycles of data and commit, index after the
   // operands, cause of waiting for the data.
@@ -81,6 +86,8 @@ export abstract class RareCases extends CoreBase {
     for (let page = 0; page < count; page++) this.frames[page] = io[page] !== 0 ? DEVICE : ppn[page] << 6;
     this.board = new Scoreboard(p, ringSize(p));
     this.memoryLatency = p.fu.mem.opLatency;
+    this.microBranches = parts.spec.core.branchPredictor.name === "none" ? REFETCH : 0;
+    this.wayBack = (p.branchFeedbackDelay + parts.port.fetchHitLatency + p.fetch1ToFetch2Delay) * CYCLE;
     this.data = new DataSide(p, parts, this.translation, this.counters, this.board);
     this.fetch = new FetchUnit(
       p,

@@ -14,6 +14,8 @@ export interface SchedulerHooks {
 }
 
 const TURNS_BETWEEN_CALLS = 4096;
+/** So many turns in which no core gets on: never will. A turn ends in a later cycle, a block further, or lets another core go. */
+const TURNS_WITHOUT_PROGRESS = 4096;
 
 /**
  * Steps the cores of one machine in time order and keeps the causality of the capture: the core with the
@@ -46,9 +48,10 @@ export class Scheduler {
     for (const core of cores) core.stopPosition = wakePositions[core.id][0] ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Runs to the end of all streams. Throws when no core can go on. */
+  /** Runs to the end of all streams. Throws when no core can go on, or none does. */
   run(): void {
     let turns = 0;
+    let idle = 0;
     for (;;) {
       const next = this.earliest();
       if (next < 0) {
@@ -57,8 +60,15 @@ export class Scheduler {
         continue;
       }
       const core = this.cores[next];
+      const { time, position } = core;
       core.port.horizon = this.horizon(next);
-      this.handle(core, core.run());
+      const status = core.run();
+      this.handle(core, status);
+      if (status !== RunStatus.Blocked || core.time !== time || core.position !== position) idle = 0;
+      else if (++idle === TURNS_WITHOUT_PROGRESS) {
+        const { horizon } = core.port;
+        throw new Error(`no progress in ${idle} turns, horizon ${horizon}: ${this.describe()}`);
+      }
       if (++turns % TURNS_BETWEEN_CALLS === 0) this.hooks.turn?.();
     }
   }

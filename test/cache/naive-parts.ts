@@ -319,15 +319,20 @@ export class NaiveCache {
     this.mshrs.fill(0);
     this.writeBuffer.length = 0;
     if (this.held !== null) for (const line of this.held.keys()) this.held.set(line, 0);
-    for (const entry of this.queue) this.pf("pfDropped", entry.by.core);
-    this.queue.length = 0;
+    for (const { by, line } of this.queue.splice(0)) {
+      this.pf("pfDropped", by.core);
+      by.prefetcher.retired?.(line, now);
+    }
     this.blockedUntil = 0;
   }
 
-  use(line: NaiveLine, late: boolean): void {
-    this.pf("pfUseful", line.prefetchedBy!.core);
-    if (late) this.pf("pfLate", line.prefetchedBy!.core);
+  /** The first demand, by core `core`, for a line that a prefetcher brought. */
+  use(line: NaiveLine, late: boolean, core: number, now: number): void {
+    const by = line.prefetchedBy!;
+    this.pf("pfUseful", by.core);
+    if (late) this.pf("pfLate", by.core);
     line.prefetchedBy = null;
+    if (by.core !== core) by.prefetcher.retired?.(line.line, now);
   }
 
   squash(line: number): void {

@@ -36,6 +36,12 @@ const TRAFFIC: Record<Kind, string> = {
   prefetch: "prefetch",
 };
 
+/** What a prefetcher translates with. */
+export interface NaiveTranslation {
+  pages: PrefetcherHost["pages"];
+  translate(asid: number, vpn: number, now: number): { page: number; at: number };
+}
+
 /** What came back from below. */
 interface Answer {
   back: number;
@@ -139,7 +145,13 @@ export class NaiveSystem {
     );
   }
 
-  attach(core: number, name: string, factory: (host: PrefetcherHost) => Prefetcher): void {
+  /** @param translation what page ids mean, and a core's way to find them; by default there is none */
+  attach(
+    core: number,
+    name: string,
+    factory: (host: PrefetcherHost) => Prefetcher,
+    translation?: NaiveTranslation,
+  ): void {
     const cache =
       name === "l1i"
         ? this.l1i[core]
@@ -162,20 +174,29 @@ export class NaiveSystem {
       probe: (line: number) => cache.holds(line),
     };
     const bus = this.memoryBus;
-    p.prefetcher = factory({
+    const host = {
       core,
       target,
       metadataLine: 0,
-      readMetadata: (line, now) => {
+      readMetadata: (line: number, now: number) => {
         const at = bus.request.reserve(now, 1) + bus.down;
         return bus.respond(this.memoryPort[core], this.memory.read(line, "metadata", at), bus.dataCycles);
       },
-      writeMetadata: (line, now) =>
+      writeMetadata: (line: number, now: number) =>
         this.memory.write(line, "metadata", bus.request.reserve(now, bus.dataCycles) + bus.down),
-      translate: () => 0,
+      translate: (asid: number, vpn: number, now: number) => {
+        const { page, at } = translation!.translate(asid, vpn, now);
+        host.translatedPage = page;
+        return at;
+      },
       translatedPage: -1,
-      pages: { asid: new Int32Array(0), vpn: new Float64Array(0), ppn: new Int32Array(0) },
-    });
+      pages: translation?.pages ?? {
+        asid: new Int32Array(0),
+        vpn: new Float64Array(0),
+        ppn: new Int32Array(0),
+      },
+    };
+    p.prefetcher = factory(host);
     this.prefetchers.push(p);
     this.prefetchers.sort((a, b) => a.core - b.core);
   }
@@ -306,7 +327,7 @@ export class NaiveSystem {
       c.touch(shared);
       outcome = Outcome.Hit;
       if (shared.prefetchedBy !== null) {
-        c.use(shared, false);
+        c.use(shared, false, core, now);
         outcome = Outcome.PrefetchHit;
       }
     } else {
@@ -338,7 +359,7 @@ export class NaiveSystem {
     if (kind === "store") l.state = "M";
     c.touch(l);
     if (l.prefetchedBy !== null) {
-      c.use(l, late);
+      c.use(l, late, core, now);
       outcome = late ? Outcome.PrefetchLate : Outcome.PrefetchHit;
     }
     this.servedBy = 0;
@@ -543,7 +564,7 @@ export class NaiveSystem {
       }
     }
     if (l.prefetchedBy !== null) {
-      c.use(l, late);
+      c.use(l, late, core, this.time);
       outcome = late ? Outcome.PrefetchLate : Outcome.PrefetchHit;
     }
     if (c.inclusion === "exclusive" && taker !== null) {
@@ -781,6 +802,7 @@ export class NaiveSystem {
     if (c.holds(line) || above.some((o) => o.holds(line))) {
       c.pf("pfInCache", by.core);
       c.queue.shift();
+      by.prefetcher.retired?.(line, now);
       return;
     }
     const busy = c.mshrs.filter((until) => until > now);
@@ -803,5 +825,6 @@ export class NaiveSystem {
     this.servedBy = servedBy;
     c.count("missLatency", by.core, "prefetch", back - now);
     c.find(line)!.prefetchedBy = by;
+    by.prefetcher.issued?.(line, now, back);
   }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { RunStatus } from "../../src/core/index.js";
 import { EventKind } from "../../src/loader/contract.js";
+import { REFETCH, ROW_WORDS } from "../../src/loader/decode/rows.js";
 import { build, counter, Program, runAll, testMachine } from "./support.js";
 
 /** `mov eax, 1` and the like: one IntAlu micro-op without sources, 5 bytes. */
@@ -112,6 +113,26 @@ describe("a taken branch", () => {
         return block;
       }),
     ).toBe(3);
+  });
+});
+
+describe("a taken branch of the microcode", () => {
+  // div ecx: two iterations of four steps of 9 cycles, each of which needs the one before; the branch between is taken.
+  const div = (name: string): number => {
+    const p = new Program();
+    p.exec(p.block(0x1000, ["f7 f1", mov(0)]));
+    const built = build(p, testMachine({ branchPredictor: { name } }));
+    const { rows } = built.decoded;
+    let taken = 0;
+    for (let row = 2; row < rows.length; row += ROW_WORDS) if ((rows[row] & REFETCH) !== 0) taken++;
+    expect(taken).toBe(1);
+    return runAll(built);
+  };
+
+  it("has the rest of the instruction fetched anew when nothing is predicted", () => {
+    // Behind the last step of the first iteration, issued at 0, the branch issues at 7 and commits at 10. Fetch is told at
+    // 11, the instruction leaves Fetch2 again at 13, its next step is decoded at 14 and issues at 15: else at 9.
+    expect(div("none") - div("tournament")).toBe(15 - 9);
   });
 });
 

@@ -154,6 +154,22 @@ describe("the scheduler", () => {
     expect(cores[0].time).toBe(29);
   });
 
+  test("ends a run in which no core gets on, and says where each stands", () => {
+    // Put off at every turn, whatever the horizon.
+    class Stuck extends ScriptedCore {
+      override time = 5;
+      override run(): RunStatus {
+        return RunStatus.Blocked;
+      }
+    }
+    const log: string[] = [];
+    const cores = [new Stuck(0, Array(5).fill(shared(7)), log), new ScriptedCore(1, [shared(2)], log)];
+    const scheduler = new Scheduler(cores, [[], []], 1, { workBegin() {}, workEnd() {} });
+    expect(() => scheduler.run()).toThrow(
+      /^no progress in \d+ turns, horizon Infinity: core 0 can run at cycle 5, block 0; core 1 is at its end at cycle 2, block 1$/,
+    );
+  });
+
   test("says who waits for what when nobody can go on", () => {
     const wait: Step[] = [{ event: EventKind.WorkBegin, a: 1 }];
     const other: Step[] = [{ event: EventKind.WorkBegin, a: 2 }];

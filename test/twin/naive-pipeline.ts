@@ -7,6 +7,7 @@ import { type Answer, NaiveCore, type NaiveParts } from "./naive-core.js";
 import type { MicroOp } from "./program.js";
 import { binding, type Cause, levelName, type Reason } from "./slots.js";
 import { NaiveOutstanding, StoreQueue } from "./store-queue.js";
+import type { Stretch } from "./stretches.js";
 import { CodeLayout, decodeWrongPath } from "./wrong-path.js";
 
 /** srcRegsRelativeLats of gem5's functional units. */
@@ -94,7 +95,7 @@ export class NaivePipelineCore extends NaiveCore {
     return [...super.settled(), ["dtlb.accesses", halves + this.repAccesses]];
   }
 
-  protected override *stretch(steps: Step[]): Process {
+  protected override *stretch(steps: Step[], { end, passing }: Stretch): Process {
     const { clockwork } = this.parts;
     const start = this.slots.cycle;
     if (this.issue < start) this.issueFrom(start);
@@ -102,6 +103,7 @@ export class NaivePipelineCore extends NaiveCore {
     clockwork.add(this.id, Rank.Fetch, this.front.instructions(steps, start));
     for (const step of steps) {
       this.reach(step.position);
+      this.pass(step.passing);
       const operands = [...step.operands];
       for (const _ of step.block.instructions) {
         const k = this.executed++;
@@ -111,10 +113,14 @@ export class NaivePipelineCore extends NaiveCore {
       this.countBlock(step);
       this.lastBlock = step.block.id;
     }
+    this.reach(end);
+    this.pass(passing);
     yield* until(() => this.queue.allLeft);
   }
 
-  private *instruction({ instruction, leaves, segment, from }: Fetched, operands: number[]): Process {
+  private *instruction(fetched: Fetched, operands: number[]): Process {
+    const { instruction, segment, from } = fetched;
+    let { leaves } = fetched;
     let first = segment;
     if (from !== undefined) this.wrongPath(from);
     for (const microOp of instruction.microOps) {
@@ -135,11 +141,23 @@ export class NaivePipelineCore extends NaiveCore {
       else issue.ready.at = issue.commit = issue.at + this.spec.fu[microOp.unit].opLatency;
       this.issueAndCommit(issue, first);
       first = undefined;
+      if (microOp.refetch && this.parts.spec.core.branchPredictor.name === "none")
+        leaves = this.slots.cycle + this.wayBack();
     }
   }
 
-  private wrongPath(from: { leaving: AtMost; available: number }): void {
+  /** From a commit that redirects to Fetch2 handing out again, when the line hits. */
+  private wayBack(): number {
+    const { branchFeedbackDelay, fetch1ToFetch2Delay } = this.spec;
+    return branchFeedbackDelay + this.fetchHit() + fetch1ToFetch2Delay;
+  }
+
+  private fetchHit(): number {
     const { tagLatency, dataLatency } = this.parts.spec.l1i;
+    return Math.max(tagLatency, dataLatency);
+  }
+
+  private wrongPath(from: { leaving: AtMost; available: number }): void {
     const before = {
       ...from,
       block: this.lastBlock,
@@ -147,7 +165,7 @@ export class NaivePipelineCore extends NaiveCore {
       commit: this.slots.cycle,
       issued: this.issuedAt,
     };
-    decodeWrongPath(this.spec, Math.max(tagLatency, dataLatency), this.layout, before, this.decoding);
+    decodeWrongPath(this.spec, this.fetchHit(), this.layout, before, this.decoding);
   }
 
   /** All constraints of README.md that do not depend on the memory system. */

@@ -10,6 +10,8 @@ export interface MicroOp {
   /** The access goes on in the next slot, on a second page. */
   split: boolean;
   bytes: number;
+  /** A branch of the microcode that is taken. */
+  refetch: boolean;
   repKind: number;
   sources: number[];
   destinations: number[];
@@ -63,6 +65,7 @@ export function blockOf(table: rows.DecodedTable, id: number): Block {
       rep: (word0 & rows.REP) !== 0,
       split: (word0 & rows.SPLIT) !== 0,
       bytes: (word0 >> rows.SIZE_SHIFT) & rows.SIZE_MASK,
+      refetch: (word2 & rows.REFETCH) !== 0,
       repKind: (word2 >> 16) & 15,
       sources: [0, 8, 16, 24].map((shift) => (word1 >>> shift) & 255).filter((r) => r !== rows.NO_REG),
       destinations: [word2 & 255, (word2 >> 8) & 255],
