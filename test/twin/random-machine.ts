@@ -121,7 +121,7 @@ export function randomMachine(random: Random, cores: number): MachineSpec {
       itlb: tlb(random),
       dtlb: tlb(random),
       ...walks(random),
-      walker: random.pick(["memory", ...levels.map((level) => level.name)]),
+      walker: random.pick(["memory", "memory", "none", ...levels.map((level) => level.name)]),
     },
     l1i: { ...cache(random, [0.5, 1, 2, 4]), infinite: random.chance(0.1) },
     l1d: cache(random, [0.5, 1, 4, 16]),
