@@ -1,5 +1,6 @@
 /** `npm run bench`: speed of the simulator, and IPC with and without Jukebox. */
 import { readdirSync } from "node:fs";
+import { basename } from "node:path";
 import Table from "cli-table3";
 import { loadMachine, metricsOf, protocol, simulate } from "muswarm";
 import { child, traceFolder } from "./child.js";
@@ -17,16 +18,23 @@ for (const name of names)
     console.error(`no shipped trace "${name}"; there are ${shipped.map((f) => f.slice(0, -6)).join(", ")}`);
     process.exit(2);
   }
-// IPC of all shipped traces; speed of the first suite, whose traces differ by runtime.
+// IPC of all shipped traces; speed of the first suite, whose traces differ by runtime, and of the validation programs.
 const ipcTraces = names.length > 0 ? names.map((n) => `${n}.trace`) : shipped;
-const speedTraces = names.length > 0 ? ipcTraces : shipped.filter((f) => f.startsWith("fibonacci-"));
+const speedTraces =
+  names.length > 0
+    ? ipcTraces
+    : [
+        ...shipped.filter((f) => f.startsWith("fibonacci-")),
+        ...["bc110", "qsort", "sha256"].map((program) => `../test/validation/traces/${program}.trace`),
+      ];
 
 const speed: { what: string; unit: string; value: number; errorPercent: number }[] = [];
 const add = (what: string, unit: string, value: number, { errorPercent }: Outcome) =>
   speed.push({ what, unit, value, errorPercent });
 
-for (const file of speedTraces) {
-  const path = traceFolder + file;
+for (const name of speedTraces) {
+  const path = traceFolder + name;
+  const file = basename(name);
   for (const model of ["pipeline", "timing"]) {
     const outcome = child(samples, "simulation", path, model, "simple");
     add(`simulate ${file}, ${model}, Jukebox on`, "MIPS", outcome.perSecond / 1e6, outcome);

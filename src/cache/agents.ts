@@ -75,7 +75,8 @@ export class Agents {
     const queue = c.queue!;
     const by = queue.headPrefetcher;
     const line = queue.headLine;
-    if (c.holds(line) || this.heldAbove(c, line)) {
+    // A line that a cache above holds is not prefetched (gem5: an upward snoop squashes the prefetch).
+    if (c.holds(line) || c.heldAbove(line)) {
       c.countPrefetch(PfMetric.InCache, by);
       queue.pop();
       by.prefetcher.retired?.(line, now);
@@ -99,12 +100,5 @@ export class Agents {
     c.count(Metric.MissLatency, by.core, Requester.Prefetch, ready - now);
     c.markPrefetched(c.find(line), by.index + 1);
     by.prefetcher.issued?.(line, now, ready);
-  }
-
-  /** A line that a cache above holds is not prefetched (gem5: an upward snoop squashes the prefetch). */
-  private heldAbove(c: Cache, line: number): boolean {
-    const above = c.above;
-    for (let i = 0; i < above.length; i++) if (above[i].holds(line)) return true;
-    return false;
   }
 }

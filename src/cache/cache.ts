@@ -84,9 +84,18 @@ export class Cache {
   /** Latency from a snoop that arrives on the coherent bus to the data, when this cache supplies it. */
   supplyLatency = 0;
 
+  /** Wiring: how it stands to the caches above, see levelSchema; neither: non-inclusive. */
+  inclusive = false;
+  exclusive = false;
+  /** The level below is exclusive: clean victims go there too. */
+  spills = false;
+
   /** After `install`: the dirty line that must go below, or NO_LINE, and the cycle from which it is there. */
   dirtyVictim = NO_LINE;
   dirtyVictimReady = DOUBLE;
+  /** Where `spills`: the clean victim, or NO_LINE, and its state. */
+  cleanVictim = NO_LINE;
+  cleanVictimState: number = LineState.Invalid;
 
   /**
    * @param path of the counters: `cpu0.l1i`, `llc`
@@ -104,6 +113,8 @@ export class Cache {
     seed: number,
     /** All attached prefetchers of the machine; the k-th has number k + 1. */
     private readonly prefetchers: readonly AttachedPrefetcher[],
+    /** Does the machine have an inclusive or exclusive level? */
+    private readonly inclusion = false,
   ) {
     this.isPrivate = isPrivate;
     const geometry = geometryOf(spec, key);
@@ -128,7 +139,7 @@ export class Cache {
     this.hitLatency = Math.max(spec.tagLatency, spec.dataLatency);
     this.responseLatency = spec.responseLatency;
     this.targetsPerMshr = spec.targetsPerMshr;
-    this.layout = new CacheCounterLayout(cores);
+    this.layout = new CacheCounterLayout(cores, inclusion);
     this.values = new Float64Array(this.layout.defs.length);
     this.metricStride = cores.length * REQUESTERS;
     this.coreStride = cores.length === 1 ? 0 : REQUESTERS;
@@ -176,13 +187,20 @@ export class Cache {
     const slot = array.choose(line);
     const victim = array.tags[slot];
     this.dirtyVictim = NO_LINE;
+    this.cleanVictim = NO_LINE;
     if (victim !== NO_LINE) {
       this.countSingle(Single.Replacements);
       this.noteUnused(slot, now);
       if (this.state[slot] === LineState.Modified) {
         this.dirtyVictim = victim;
         this.dirtyVictimReady = this.readyAt[slot];
-        this.countSingle(Single.Writebacks);
+      }
+      if (this.inclusive) this.recall(victim, slot, now);
+      if (this.dirtyVictim !== NO_LINE) this.countSingle(Single.Writebacks);
+      else if (this.spills) {
+        this.cleanVictim = victim;
+        this.cleanVictimState = this.state[slot];
+        this.dirtyVictimReady = this.readyAt[slot];
       }
     }
     array.put(slot, line, signature);
@@ -214,6 +232,37 @@ export class Cache {
     if (late) this.countPrefetch(PfMetric.Late, by);
     // Its own core's demand is reported to the prefetcher as such.
     if (by.core !== core) by.prefetcher.retired?.(this.array.tags[slot], now);
+  }
+
+  /** Does a cache above hold the line? No side effect. */
+  heldAbove(line: number): boolean {
+    const above = this.above;
+    for (let i = 0; i < above.length; i++) if (above[i].holds(line)) return true;
+    return false;
+  }
+
+  /** Takes the victim in `slot` from the caches above, but for those without limit; theirs may be the newer data. */
+  private recall(victim: number, slot: number, now: number): void {
+    for (const c of this.above) {
+      if (c.held !== null) continue;
+      const found = c.find(victim);
+      if (found < 0) continue;
+      if (c.state[found] === LineState.Modified) {
+        const ready = this.dirtyVictim === NO_LINE ? this.readyAt[slot] : this.dirtyVictimReady;
+        this.dirtyVictim = victim;
+        this.dirtyVictimReady = Math.max(ready, c.readyAt[found]);
+      }
+      c.countSingle(Single.Recalled);
+      c.drop(found, now);
+    }
+  }
+
+  /** Takes a line that moves up out of a slot; its use has been noted. */
+  moveUp(slot: number): void {
+    this.countSingle(Single.MovedUp);
+    this.array.remove(slot);
+    this.state[slot] = LineState.Invalid;
+    this.flags[slot] = 0;
   }
 
   /** Takes the line out of a slot. Its data is lost. */
@@ -274,18 +323,24 @@ export class Cache {
       if (pf(PfMetric.Late) > pf(PfMetric.Useful)) out.push(`${this.path}: pfLate > pfUseful (${who})`);
     }
     const single = (metric: number) => v[layout.single(metric)];
+    const more = (metric: number) => (this.inclusion ? single(metric) : 0);
     check(
-      "fills = misses - mshrMerges - upgrades",
+      "fills = misses - mshrMerges - upgrades - passed",
       single(Single.Fills),
-      misses - merges - single(Single.Upgrades),
+      misses - merges - single(Single.Upgrades) - more(Single.Passed),
     );
     if (this.held === null) {
       let present = 0;
       for (const tag of this.array.tags) if (tag !== NO_LINE) present++;
       check(
-        "fills = replacements + invalidations + flushed + present",
+        "fills = replacements + invalidations + flushed + recalled + movedUp + present",
         single(Single.Fills),
-        single(Single.Replacements) + single(Single.Invalidations) + single(Single.Flushed) + present,
+        single(Single.Replacements) +
+          single(Single.Invalidations) +
+          single(Single.Flushed) +
+          more(Single.Recalled) +
+          more(Single.MovedUp) +
+          present,
       );
     }
     return out;

@@ -18,8 +18,9 @@ export interface PrivateCaches {
 export class Coherence {
   /** After a snoop: does another core hold the line? */
   sharedElsewhere = false;
-  /** After a snoop that found the line Modified: the core that has it. */
+  /** After a snoop that found a supplier: the core that has the line, and was it Modified? */
   supplierCore = 0;
+  suppliedDirty = false;
 
   /** @param privates by core */
   constructor(private readonly privates: readonly PrivateCaches[]) {}
@@ -33,10 +34,14 @@ export class Coherence {
 
   /**
    * A read or write of `core` passes the other cores' private caches at `at`.
-   * @returns the cycle at which one of them has put the modified line on the bus, or -1.
+   * @param cleanToo who has the line clean may supply it as well; one that has it Modified goes first
+   * @returns the cycle at which one of them has put the line on the bus, or -1.
    */
-  snoopOthers(core: number, line: number, write: boolean, at: number, now: number): number {
+  snoopOthers(core: number, line: number, write: boolean, at: number, now: number, cleanToo = false): number {
     this.sharedElsewhere = false;
+    this.suppliedDirty = false;
+    let clean: Cache | null = null;
+    let cleanReady = 0;
     let supplied = -1;
     const privates = this.privates;
     for (let other = 0; other < privates.length; other++) {
@@ -55,7 +60,13 @@ export class Coherence {
         if (slot < 0) continue;
         this.sharedElsewhere = true;
         const state = c.state[slot];
+        if (cleanToo && clean === null && state !== MODIFIED) {
+          clean = c;
+          cleanReady = c.readyAt[slot];
+          this.supplierCore = other;
+        }
         if (state === MODIFIED && supplied < 0) {
+          this.suppliedDirty = true;
           supplied = Math.max(at, c.readyAt[slot]) + c.supplyLatency;
           this.supplierCore = other;
           c.countSingle(SUPPLIED);
@@ -68,6 +79,10 @@ export class Coherence {
           c.state[slot] = SHARED;
         }
       }
+    }
+    if (supplied < 0 && clean !== null) {
+      supplied = Math.max(at, cleanReady) + clean.supplyLatency;
+      clean.countSingle(SUPPLIED);
     }
     return supplied;
   }

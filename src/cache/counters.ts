@@ -55,6 +55,10 @@ export const Single = {
   Downgrades: 5,
   Supplied: 6,
   Flushed: 7,
+  // Only on machines with an inclusive or exclusive level.
+  Recalled: 8,
+  Passed: 9,
+  MovedUp: 10,
 } as const;
 const SINGLES: readonly [name: string, description: string][] = [
   ["fills", "lines put into the cache"],
@@ -67,6 +71,15 @@ const SINGLES: readonly [name: string, description: string][] = [
   ["flushed", "lines thrown away by a flush"],
 ];
 
+const INCLUSION_SINGLES: readonly [name: string, description: string][] = [
+  ["recalled", "lines taken away because an inclusive level below evicted them"],
+  [
+    "passed",
+    "misses whose line an exclusive level did not take: it went on to the caches above, or was there",
+  ],
+  ["movedUp", "hits of an exclusive level, whose line went to the cache above"],
+];
+
 /** Slots of one cache's counters. */
 export class CacheCounterLayout {
   private readonly pfBase: number;
@@ -74,7 +87,11 @@ export class CacheCounterLayout {
   readonly defs: readonly CounterDef[];
 
   /** @param cores the cores that use the cache, in ascending order. */
-  constructor(readonly cores: readonly number[]) {
+  constructor(
+    readonly cores: readonly number[],
+    /** Does the machine have an inclusive or exclusive level? */
+    inclusion = false,
+  ) {
     const n = cores.length;
     const defs: CounterDef[] = [];
     for (const [name, unit, description] of METRICS)
@@ -85,7 +102,8 @@ export class CacheCounterLayout {
     for (const [name, description] of PF_METRICS)
       for (const core of cores) defs.push({ name: `${name}.cpu${core}`, unit: "Count", description });
     this.singleBase = this.pfBase + PF_METRICS.length * n;
-    for (const [name, description] of SINGLES) defs.push({ name, unit: "Count", description });
+    const singles = inclusion ? [...SINGLES, ...INCLUSION_SINGLES] : SINGLES;
+    for (const [name, description] of singles) defs.push({ name, unit: "Count", description });
     this.defs = defs;
   }
 

@@ -39,14 +39,17 @@ export class HeldLines {
   /** Cycle at which a held line is there; 0 when that is long past. */
   arrival(line: number, now: number): number {
     if (now >= this.quietAt) return 0;
-    let ready = 0;
-    for (let i = 0; i < IN_FLIGHT; i++)
-      if (this.line[i] === line && this.readyAt[i] > ready) ready = this.readyAt[i];
-    return ready;
+    // The latest fill counts: the line may have been taken away and fetched anew.
+    for (let i = 0, at = this.next; i < IN_FLIGHT; i++) {
+      at = at === 0 ? IN_FLIGHT - 1 : at - 1;
+      if (this.line[at] === line) return this.readyAt[at];
+    }
+    return 0;
   }
 
   /** All that was on its way has arrived. */
   settle(): void {
     this.quietAt = 0;
+    this.line.fill(-1);
   }
 }

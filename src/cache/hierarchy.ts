@@ -17,7 +17,7 @@ const {
   MshrMerges: MSHR_MERGES,
   MissLatency: MISS_LATENCY,
 } = Metric;
-const { Upgrades: UPGRADES, Supplied: SUPPLIED } = Single;
+const { Upgrades: UPGRADES, Supplied: SUPPLIED, Passed: PASSED } = Single;
 const { Hit: HIT, Merge: MERGE } = Outcome;
 const PREFETCHED = LineFlag.Prefetched;
 const NONE = NO_LINE;
@@ -41,6 +41,10 @@ export class Hierarchy {
   servedBy = 0;
   /** Instruction of the request under way (page id << 12 | offset); 0: nobody's. */
   pc = 0;
+  /** Cache above that takes the line of the request under way; null: a walker, which holds none. Exclusive levels ask. */
+  private taker: Cache | null = null;
+  /** A line on its way up, which is written back at the same time: exclusive levels do not take it. */
+  private moving: number = NONE;
   /** Does the requester's own L1I hold the line? Then a read does not get ownership. */
   private ownShared = false;
   readonly coherence: Coherence;
@@ -82,6 +86,7 @@ export class Hierarchy {
     const instruction = c === own.l1i;
     let ownShared = false;
     let back: number;
+    this.taker = c;
     if (c.level === 0) {
       ownShared = !instruction && this.coherence.ownInstruction(own.l1i, line, write, this.time);
       this.ownShared = ownShared;
@@ -102,6 +107,8 @@ export class Hierarchy {
     c.install(line, this.fillState(c, instruction, ownShared, write), ready, this.time, this.pc);
     const victim = c.dirtyVictim;
     if (victim !== NONE) this.writeBack(c, core, victim, Math.max(back, c.dirtyVictimReady) + c.tagLatency);
+    else if (c.cleanVictim !== NONE)
+      this.spill(c, core, c.cleanVictim, Math.max(back, c.dirtyVictimReady) + c.tagLatency);
     return ready;
   }
 
@@ -123,13 +130,15 @@ export class Hierarchy {
     const grant = bus.grantRequest(leave);
     const at = bus.arrival(grant);
     if (bus === this.coherentBus) {
-      const supplied = this.coherence.snoopOthers(core, line, write, at, this.time);
+      // An exclusive level does not have what the caches above have: they supply clean lines, too.
+      const cleanToo = below?.exclusive ?? false;
+      const supplied = this.coherence.snoopOthers(core, line, write, at, this.time, cleanToo);
       this.granted = write ? MODIFIED : this.coherence.sharedElsewhere ? SHARED : EXCLUSIVE;
       if (supplied >= 0) {
         this.servedBy = below === null ? SERVED_BY_MEMORY : below.level;
         const back = bus.respond(port, supplied);
         // On a write the new owner has the duty to write the line back; on a read nobody has, so it goes below.
-        if (!write)
+        if (!write && this.coherence.suppliedDirty)
           this.writeInto(below, this.coherence.supplierCore, line, bus.arrival(bus.grantData(supplied)));
         return back;
       }
@@ -200,6 +209,7 @@ export class Hierarchy {
     this.ownShared = false;
     this.granted = EXCLUSIVE;
     this.pc = 0;
+    this.taker = null;
     let supplier = -1;
     let from: Cache = c;
     for (let i = 0; i < own.length; i++) {
@@ -262,12 +272,47 @@ export class Hierarchy {
       start = c.mshrs.earliest;
       m = c.mshrs.find(start);
     }
-    const ready = this.fill(c, core, requester, line, virtualLine, write, start + c.tagLatency, m);
+    const leave = start + c.tagLatency;
+    const passes = c.exclusive && (this.taker !== null || c.heldAbove(line));
+    const ready = passes
+      ? this.pass(c, core, requester, line, virtualLine, write, leave, m)
+      : this.fill(c, core, requester, line, virtualLine, write, leave, m);
     c.count(MISS_LATENCY, core, requester, ready - grant);
     // A dirty line handed over stays here, and may be handed on by a later hit.
-    if (!write && this.granted === MODIFIED) this.granted = EXCLUSIVE;
+    if (!passes && !write && this.granted === MODIFIED) this.granted = EXCLUSIVE;
     if (c.queue !== null) this.notify(c, core, requester, line, virtualLine, Outcome.Miss, this.time, ready);
     return ready;
+  }
+
+  /** An exclusive level's miss: the line goes past it to the cache above. @returns the cycle at which it has come this far. */
+  private pass(
+    c: Cache,
+    core: number,
+    requester: Requester,
+    line: number,
+    virtualLine: number,
+    write: boolean,
+    leave: number,
+    m: number,
+  ): number {
+    const back = this.request(c.bus, c.port, c.below, core, requester, line, virtualLine, write, leave);
+    const ready = back + c.responseLatency;
+    c.mshrs.hold(m, ready);
+    c.countSingle(PASSED);
+    return ready;
+  }
+
+  /** A line found in an exclusive level leaves it for the taker, and with it the duty to write it back; an L1I cannot have that. */
+  private moveUp(c: Cache, slot: number, core: number, line: number, write: boolean, data: number): void {
+    const dirty = c.state[slot] === MODIFIED;
+    c.moveUp(slot);
+    if (!dirty || write) return;
+    if (this.granted === EXCLUSIVE && this.taker !== this.privates[core].l1i) this.granted = MODIFIED;
+    else {
+      this.moving = line;
+      this.writeBack(c, core, line, data);
+      this.moving = NONE;
+    }
   }
 
   /** The line is there or on its way. */
@@ -328,6 +373,7 @@ export class Hierarchy {
       c.notePrefetchUse(slot, late, core, this.time);
       outcome = late ? Outcome.PrefetchLate : Outcome.PrefetchHit;
     }
+    if (c.exclusive && this.taker !== null) this.moveUp(c, slot, core, line, write, data);
     if (c.queue !== null) this.notify(c, core, requester, line, virtualLine, outcome, this.time, data);
     return data;
   }
@@ -348,6 +394,25 @@ export class Hierarchy {
     this.writeInto(c.below, core, line, c.bus.arrival(grant));
   }
 
+  /** A clean victim of `c` goes to the exclusive level below, unless another cache above that holds it. */
+  private spill(c: Cache, core: number, line: number, leave: number): void {
+    const below = c.below!;
+    if (below.heldAbove(line)) return;
+    // Only a private level can know that others may hold it.
+    const state = below.isPrivate ? c.cleanVictimState : EXCLUSIVE;
+    const grant = c.bus.grantData(Math.max(leave, c.writeBuffer.availableAt));
+    c.writeBuffer.take(grant);
+    below.count(ACCESSES, core, WRITEBACK);
+    const slot = below.find(line);
+    if (slot >= 0) {
+      below.count(HITS, core, WRITEBACK);
+      below.array.policy.touch(slot);
+      return;
+    }
+    below.count(MISSES, core, WRITEBACK);
+    this.takeWhole(below, core, line, state, c.bus.arrival(grant));
+  }
+
   /** A dirty line arrives at a level, which takes it whole: nothing is fetched. */
   private writeInto(below: Cache | null, core: number, line: number, at: number): void {
     if (below === null) {
@@ -355,6 +420,12 @@ export class Hierarchy {
       return;
     }
     below.count(ACCESSES, core, WRITEBACK);
+    if (below.exclusive && (line === this.moving || below.heldAbove(line))) {
+      below.count(MISSES, core, WRITEBACK);
+      below.countSingle(PASSED);
+      this.writeBack(below, core, line, at + below.tagLatency);
+      return;
+    }
     const slot = below.find(line);
     if (slot >= 0) {
       below.count(HITS, core, WRITEBACK);
@@ -363,10 +434,16 @@ export class Hierarchy {
       return;
     }
     below.count(MISSES, core, WRITEBACK);
-    below.install(line, MODIFIED, at, this.time);
-    const victim = below.dirtyVictim;
-    if (victim !== NONE)
-      this.writeBack(below, core, victim, Math.max(at, below.dirtyVictimReady) + below.tagLatency);
+    this.takeWhole(below, core, line, MODIFIED, at);
+  }
+
+  /** A level takes in a line from above that it does not hold. */
+  private takeWhole(c: Cache, core: number, line: number, state: number, at: number): void {
+    c.install(line, state, at, this.time);
+    const victim = c.dirtyVictim;
+    if (victim !== NONE) this.writeBack(c, core, victim, Math.max(at, c.dirtyVictimReady) + c.tagLatency);
+    else if (c.cleanVictim !== NONE)
+      this.spill(c, core, c.cleanVictim, Math.max(at, c.dirtyVictimReady) + c.tagLatency);
   }
 
   /** A modified line of the core's own goes to a port of the bus above `below`, and to `below`. */

@@ -61,12 +61,15 @@ export class MemorySystem {
   private readonly attachedByCore: AttachedPrefetcher[][];
   private readonly translators: (Translator | null)[];
   private pages = NO_PAGES;
+  /** Is any level inclusive or exclusive? */
+  private readonly inclusion: boolean;
 
   constructor(
     private readonly spec: MachineSpec,
     options: MemoryOptions = {},
   ) {
     const seed = options.seed ?? 1;
+    this.inclusion = spec.levels.some(({ inclusion }) => (inclusion ?? "non-inclusive") !== "non-inclusive");
     const cores = Array.from({ length: spec.cores }, (_, core) => core);
     this.attachedByCore = cores.map(() => []);
     this.translators = cores.map(() => null);
@@ -191,7 +194,11 @@ export class MemorySystem {
     if (what.levels !== "all") for (const name of what.levels) this.levelIndex(name, "flush");
     this.spec.levels.forEach((level, k) => {
       if (what.levels !== "all" && !what.levels.includes(level.name)) return;
-      for (const cache of new Set(this.levels[k])) cache.flush(now);
+      for (const cache of new Set(this.levels[k])) {
+        cache.flush(now);
+        // What an inclusive level no longer holds, no cache above does.
+        if (cache.inclusive) for (const above of cache.above) above.flush(now);
+      }
     });
     if (what.levels === "all") this.memory.flush();
   }
@@ -234,7 +241,7 @@ export class MemorySystem {
   ): Cache {
     // Each cache has random numbers of its own.
     const ownSeed = (seed * 1009 + this.caches.length) | 0;
-    const cache = new Cache(spec, path, key, level, cores, isPrivate, ownSeed, this.attached);
+    const cache = new Cache(spec, path, key, level, cores, isPrivate, ownSeed, this.attached, this.inclusion);
     this.caches.push(cache);
     return cache;
   }
@@ -248,6 +255,12 @@ export class MemorySystem {
       this.buses.push(...new Set(buses[k]));
     });
     this.buses.push(this.memoryBus);
+    this.spec.levels.forEach(({ inclusion }, k) => {
+      for (const cache of this.levels[k]) {
+        cache.inclusive = inclusion === "inclusive";
+        cache.exclusive = inclusion === "exclusive";
+      }
+    });
     const upper: Cache[][] = [this.l1i, this.l1d, ...this.levels];
     for (const caches of upper) {
       for (const cache of new Set(caches)) {
@@ -256,6 +269,7 @@ export class MemorySystem {
         const last = k === this.spec.levels.length;
         cache.bus = last ? this.memoryBus : buses[k][core];
         cache.below = last ? null : this.levels[k][core];
+        cache.spills = cache.below?.exclusive ?? false;
         cache.port = cache.bus.addPort();
         cache.above = this.caches.filter(
           (other) => other.level < k && other.cores.some((c) => cache.cores.includes(c)),

@@ -129,13 +129,15 @@ export class WrongPath {
     const { next, gap } = this.layout;
     const { words, issuedAt } = this.board;
     const told = commit + this.feedback;
-    groups.fill(LONG_AGO);
     groups[0] = decode;
+    for (let i = 1; i < groups.length; i++) groups[i] = LONG_AGO;
     let group = 0;
     let line = available & TIME;
     let at = issue & TIME;
     let used = issueLimit;
     let count = 0;
+    /** count % window */
+    let entry = 0;
     // Where it is: in a block, or `bytes` before block `follows`, behind address `end`.
     let row = 0;
     let rowEnd = 0;
@@ -187,7 +189,6 @@ export class WrongPath {
         decode++;
         if ((decode & BLAME) > width) decode = (decode & TIME) + CYCLE + 1;
         if (there > decode) decode = there | 1;
-        const entry = count % window;
         let room = count < window ? words[issuedAt + ((uops + count - window) & mask)] & TIME : issues[entry];
         // What has not been issued is thrown away when the branch commits.
         if (room > commit) room = commit;
@@ -201,6 +202,7 @@ export class WrongPath {
         }
         issues[entry] = count < issued ? at : commit;
         count++;
+        if (++entry === window) entry = 0;
       }
       groups[group] = decode;
     }

@@ -72,6 +72,12 @@ export const cacheSchema = z.strictObject({
 export const levelSchema = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9]*$/),
   shared: z.boolean(),
+  /**
+   * What it holds of the lines that the caches above hold. "non-inclusive" (the default; gem5: mostly_incl): it takes
+   * all that passes and evicts on its own; "inclusive": a line that it evicts is taken from the caches above; "exclusive":
+   * no line that a cache above holds; it takes their victims, clean ones too, and a hit moves the line up.
+   */
+  inclusion: z.enum(["inclusive", "exclusive", "non-inclusive"]).optional(),
   bus: busSchema.prefault({}),
   cache: cacheSchema,
 });

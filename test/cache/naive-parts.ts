@@ -203,6 +203,8 @@ export class NaiveCache {
   hasPrefetcher = false;
   held: Map<number, number> | null;
   below: NaiveCache | null = null;
+  inclusion: "inclusive" | "exclusive" | "non-inclusive" = "non-inclusive";
+  above: NaiveCache[] = [];
   bus!: NaiveBus;
   port = 0;
   private clock = 0;
@@ -253,22 +255,40 @@ export class NaiveCache {
     this.policy.touch(line, line.line % this.sets.length);
   }
 
-  /** @param signature of who brings the line. @returns the line that had to go, if it was dirty. */
+  /** Does a cache above hold the line? */
+  heldAbove(line: number): boolean {
+    return this.above.some((c) => c.holds(line));
+  }
+
+  /**
+   * @param signature of who brings the line
+   * @returns the line that had to go, if it was dirty, here or above, or if the level below takes clean ones, too.
+   */
   install(line: number, state: NaiveState, readyAt: number, now: number, signature = 0): NaiveLine | null {
     const index = line % this.sets.length;
     const set = this.sets[index];
     let way = set.indexOf(null);
-    let dirty: NaiveLine | null = null;
+    let out: NaiveLine | null = null;
     if (way < 0) {
       way = this.policy.victim(set as NaiveLine[], index).way;
       const victim = set[way]!;
       this.policy.gone?.(victim, true, index);
       this.single("replacements");
       this.noteUnused(victim, now);
-      if (victim.state === "M") {
-        dirty = victim;
-        this.single("writebacks");
+      if (this.inclusion === "inclusive") {
+        for (const c of this.above) {
+          const copy = c.find(victim.line);
+          if (copy === null) continue;
+          c.single("recalled");
+          if (copy.state === "M") {
+            victim.state = "M";
+            victim.readyAt = Math.max(victim.readyAt, copy.readyAt);
+          }
+          c.remove(victim.line, now);
+        }
       }
+      if (victim.state === "M") this.single("writebacks");
+      if (victim.state === "M" || this.below?.inclusion === "exclusive") out = victim;
     }
     const used = ++this.clock;
     const entry = { line, way, signature, arrived: used, used, distance: 0, reused: false };
@@ -276,7 +296,7 @@ export class NaiveCache {
     set[way] = installed;
     this.policy.fill(installed, index);
     this.single("fills");
-    return dirty;
+    return out;
   }
 
   remove(line: number, now: number): void {
@@ -299,15 +319,20 @@ export class NaiveCache {
     this.mshrs.fill(0);
     this.writeBuffer.length = 0;
     if (this.held !== null) for (const line of this.held.keys()) this.held.set(line, 0);
-    for (const entry of this.queue) this.pf("pfDropped", entry.by.core);
-    this.queue.length = 0;
+    for (const { by, line } of this.queue.splice(0)) {
+      this.pf("pfDropped", by.core);
+      by.prefetcher.retired?.(line, now);
+    }
     this.blockedUntil = 0;
   }
 
-  use(line: NaiveLine, late: boolean): void {
-    this.pf("pfUseful", line.prefetchedBy!.core);
-    if (late) this.pf("pfLate", line.prefetchedBy!.core);
+  /** The first demand, by core `core`, for a line that a prefetcher brought. */
+  use(line: NaiveLine, late: boolean, core: number, now: number): void {
+    const by = line.prefetchedBy!;
+    this.pf("pfUseful", by.core);
+    if (late) this.pf("pfLate", by.core);
     line.prefetchedBy = null;
+    if (by.core !== core) by.prefetcher.retired?.(line.line, now);
   }
 
   squash(line: number): void {

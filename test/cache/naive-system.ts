@@ -36,6 +36,12 @@ const TRAFFIC: Record<Kind, string> = {
   prefetch: "prefetch",
 };
 
+/** What a prefetcher translates with. */
+export interface NaiveTranslation {
+  pages: PrefetcherHost["pages"];
+  translate(asid: number, vpn: number, now: number): { page: number; at: number };
+}
+
 /** What came back from below. */
 interface Answer {
   back: number;
@@ -117,6 +123,8 @@ export class NaiveSystem {
       c.bus = last ? this.memoryBus : this.buses[c.level][core];
       c.below = last ? null : this.levels[c.level][core];
       c.port = c.bus.port();
+      if (c.level > 0) c.inclusion = spec.levels[c.level - 1].inclusion ?? "non-inclusive";
+      c.above = this.caches.filter((o) => o.level < c.level && o.cores.some((k) => c.cores.includes(k)));
     }
     for (const _core of cores) this.memoryPort.push(this.memoryBus.port());
     const firstShared = spec.levels.findIndex((level) => level.shared);
@@ -137,7 +145,13 @@ export class NaiveSystem {
     );
   }
 
-  attach(core: number, name: string, factory: (host: PrefetcherHost) => Prefetcher): void {
+  /** @param translation what page ids mean, and a core's way to find them; by default there is none */
+  attach(
+    core: number,
+    name: string,
+    factory: (host: PrefetcherHost) => Prefetcher,
+    translation?: NaiveTranslation,
+  ): void {
     const cache =
       name === "l1i"
         ? this.l1i[core]
@@ -160,20 +174,29 @@ export class NaiveSystem {
       probe: (line: number) => cache.holds(line),
     };
     const bus = this.memoryBus;
-    p.prefetcher = factory({
+    const host = {
       core,
       target,
       metadataLine: 0,
-      readMetadata: (line, now) => {
+      readMetadata: (line: number, now: number) => {
         const at = bus.request.reserve(now, 1) + bus.down;
         return bus.respond(this.memoryPort[core], this.memory.read(line, "metadata", at), bus.dataCycles);
       },
-      writeMetadata: (line, now) =>
+      writeMetadata: (line: number, now: number) =>
         this.memory.write(line, "metadata", bus.request.reserve(now, bus.dataCycles) + bus.down),
-      translate: () => 0,
+      translate: (asid: number, vpn: number, now: number) => {
+        const { page, at } = translation!.translate(asid, vpn, now);
+        host.translatedPage = page;
+        return at;
+      },
       translatedPage: -1,
-      pages: { asid: new Int32Array(0), vpn: new Float64Array(0), ppn: new Int32Array(0) },
-    });
+      pages: translation?.pages ?? {
+        asid: new Int32Array(0),
+        vpn: new Float64Array(0),
+        ppn: new Int32Array(0),
+      },
+    };
+    p.prefetcher = factory(host);
     this.prefetchers.push(p);
     this.prefetchers.sort((a, b) => a.core - b.core);
   }
@@ -202,7 +225,7 @@ export class NaiveSystem {
     const owner = this.downgrade(above, line);
     const answer =
       owner === null
-        ? this.request(bus, this.walkPort[core], c, core, "walk", line, -1, false, false, "E", now)
+        ? this.request(bus, this.walkPort[core], c, core, "walk", line, -1, false, false, "E", null, now)
         : this.supply(owner.cache, owner.line, core, bus, this.walkPort[core], c, now);
     this.servedBy = answer.servedBy;
     return answer.back;
@@ -223,8 +246,9 @@ export class NaiveSystem {
     if (names === "all") this.memory.flush();
     for (const c of this.caches) {
       const name = c.path.split(".").at(-1)!;
-      if (name === "l1i" ? l1i : name === "l1d" ? l1d : names === "all" || names.includes(name))
-        c.flush(this.time);
+      if (!(name === "l1i" ? l1i : name === "l1d" ? l1d : names === "all" || names.includes(name))) continue;
+      c.flush(this.time);
+      if (c.inclusion === "inclusive") for (const above of c.above) above.flush(this.time);
     }
   }
 
@@ -300,7 +324,7 @@ export class NaiveSystem {
       c.touch(shared);
       outcome = Outcome.Hit;
       if (shared.prefetchedBy !== null) {
-        c.use(shared, false);
+        c.use(shared, false, core, now);
         outcome = Outcome.PrefetchHit;
       }
     } else {
@@ -332,7 +356,7 @@ export class NaiveSystem {
     if (kind === "store") l.state = "M";
     c.touch(l);
     if (l.prefetchedBy !== null) {
-      c.use(l, late);
+      c.use(l, late, core, now);
       outcome = late ? Outcome.PrefetchLate : Outcome.PrefetchHit;
     }
     this.servedBy = 0;
@@ -388,6 +412,7 @@ export class NaiveSystem {
             write,
             ownShared,
             grantedAbove,
+            c,
             leave,
           );
     const ready = answer.back + c.spec.responseLatency;
@@ -405,7 +430,7 @@ export class NaiveSystem {
     else if (!l1 && write) state = "E";
     const victim = c.install(line, state, ready, this.time, this.pc);
     if (victim !== null)
-      this.writeBack(c, core, victim.line, Math.max(answer.back, victim.readyAt) + c.spec.tagLatency);
+      this.victimLeaves(c, core, victim, Math.max(answer.back, victim.readyAt) + c.spec.tagLatency);
     return { ...answer, back: ready };
   }
 
@@ -420,6 +445,7 @@ export class NaiveSystem {
     write: boolean,
     ownShared: boolean,
     grantedAbove: NaiveState,
+    taker: NaiveCache | null,
     leave: number,
   ): Answer {
     const grant = bus.request.reserve(leave, 1);
@@ -427,11 +453,11 @@ export class NaiveSystem {
     let granted: NaiveState = grantedAbove;
     if (bus === this.coherentBus) {
       granted = write ? "M" : "E";
-      const snoop = this.snoop(core, line, write, at);
+      const snoop = this.snoop(core, line, write, at, below?.inclusion === "exclusive");
       if (!write && snoop.shared) granted = "S";
       if (snoop.supplied !== null) {
         const back = bus.respond(port, snoop.supplied, bus.dataCycles);
-        if (!write) {
+        if (!write && snoop.dirty) {
           const sent = bus.request.reserve(snoop.supplied, bus.dataCycles);
           this.writeInto(below, snoop.core, line, sent + bus.down);
         }
@@ -442,7 +468,7 @@ export class NaiveSystem {
       const back = bus.respond(port, this.memory.read(line, TRAFFIC[kind], at), bus.dataCycles);
       return { back, granted, servedBy: SERVED_BY_MEMORY };
     }
-    const answer = this.lookup(below, core, kind, line, vline, write, ownShared, granted, grant, at);
+    const answer = this.lookup(below, core, kind, line, vline, write, ownShared, granted, taker, grant, at);
     return { ...answer, back: bus.respond(port, answer.back, bus.dataCycles) };
   }
 
@@ -455,6 +481,7 @@ export class NaiveSystem {
     write: boolean,
     ownShared: boolean,
     granted: NaiveState,
+    taker: NaiveCache | null,
     grant: number,
     at: number,
   ): Answer {
@@ -464,6 +491,18 @@ export class NaiveSystem {
       c.count("misses", core, kind);
       c.squash(line);
       const start = c.mshrFreeAt(Math.max(at, c.writeBufferFreeAt()));
+      if (c.inclusion === "exclusive" && (taker !== null || c.heldAbove(line))) {
+        // Past this level: nothing is put in.
+        const leave = start + c.spec.tagLatency;
+        const args = [core, kind, line, vline, write, ownShared, granted, taker, leave] as const;
+        const answer = this.request(c.bus, c.port, c.below, ...args);
+        const back = answer.back + c.spec.responseLatency;
+        c.takeMshr(start, back);
+        c.single("passed");
+        c.count("missLatency", core, kind, back - grant);
+        this.notify(c, core, kind, line, vline, Outcome.Miss, this.time, back);
+        return { ...answer, back };
+      }
       const answer = this.fill(
         c,
         core,
@@ -522,8 +561,17 @@ export class NaiveSystem {
       }
     }
     if (l.prefetchedBy !== null) {
-      c.use(l, late);
+      c.use(l, late, core, this.time);
       outcome = late ? Outcome.PrefetchLate : Outcome.PrefetchHit;
+    }
+    if (c.inclusion === "exclusive" && taker !== null) {
+      c.single("movedUp");
+      c.remove(line, this.time);
+      if (l.state === "M" && !write) {
+        // Only a cache that may hold it dirty, and alone, takes over the duty to write it back.
+        if (state === "E" && taker !== this.l1i[core]) state = "M";
+        else this.writeBack(c, core, line, data, true);
+      }
     }
     this.notify(c, core, kind, line, vline, outcome, this.time, data);
     return { back: data, granted: state, servedBy };
@@ -566,20 +614,28 @@ export class NaiveSystem {
     line: number,
     write: boolean,
     at: number,
-  ): { shared: boolean; supplied: number | null; core: number } {
-    const out = { shared: false, supplied: null as number | null, core: -1 };
+    cleanToo = false,
+  ): { shared: boolean; supplied: number | null; dirty: boolean; core: number } {
+    const out = { shared: false, supplied: null as number | null, dirty: false, core: -1 };
+    const latency = (c: NaiveCache, other: number) => {
+      let cycles = c.hitLatency;
+      for (let k = c.level; k < this.privateDepth; k++)
+        cycles += this.buses[k][other].down + this.buses[k][other].up;
+      return cycles;
+    };
+    const clean: { c: NaiveCache; supplied: number }[] = [];
     for (let other = 0; other < this.spec.cores; other++) {
       if (other === core) continue;
       for (const c of this.privates(other)) {
         if (!c.holds(line)) continue;
         out.shared = true;
         const l = c.find(line);
+        if (l !== null && l.state !== "M")
+          clean.push({ c, supplied: Math.max(at, l.readyAt) + latency(c, other) });
         if (l?.state === "M" && out.supplied === null) {
-          let latency = c.hitLatency;
-          for (let k = c.level; k < this.privateDepth; k++)
-            latency += this.buses[k][other].down + this.buses[k][other].up;
-          out.supplied = Math.max(at, l.readyAt) + latency;
+          out.supplied = Math.max(at, l.readyAt) + latency(c, other);
           out.core = other;
+          out.dirty = true;
           c.single("supplied");
         }
         if (write) this.invalidate(c, line);
@@ -588,6 +644,10 @@ export class NaiveSystem {
           l.state = "S";
         }
       }
+    }
+    if (cleanToo && out.supplied === null && clean.length > 0) {
+      out.supplied = clean[0].supplied;
+      clean[0].c.single("supplied");
     }
     return out;
   }
@@ -629,18 +689,44 @@ export class NaiveSystem {
     return { back, granted: "S", servedBy: below === null ? SERVED_BY_MEMORY : below.level };
   }
 
-  private writeBack(c: NaiveCache, core: number, line: number, leave: number): void {
+  /** A victim goes to the level below: dirty, or clean to an exclusive one where no other cache above that holds it. */
+  private victimLeaves(c: NaiveCache, core: number, victim: NaiveLine, leave: number): void {
+    if (victim.state === "M") {
+      this.writeBack(c, core, victim.line, leave);
+      return;
+    }
+    const below = c.below!;
+    if (below.heldAbove(victim.line)) return;
     const grant = c.bus.request.reserve(Math.max(leave, c.writeBufferFreeAt()), c.bus.dataCycles);
     c.takeWriteBuffer(grant);
-    this.writeInto(c.below, core, line, grant + c.bus.down);
+    const at = grant + c.bus.down;
+    below.count("accesses", core, "writeback");
+    if (below.holds(victim.line)) throw new Error("a line above an exclusive level is in it, too");
+    below.count("misses", core, "writeback");
+    const next = below.install(victim.line, below.isPrivate ? victim.state : "E", at, this.time);
+    if (next !== null)
+      this.victimLeaves(below, core, next, Math.max(at, next.readyAt) + below.spec.tagLatency);
   }
 
-  private writeInto(below: NaiveCache | null, core: number, line: number, at: number): void {
+  /** @param moving the line goes to a cache above at the same time */
+  private writeBack(c: NaiveCache, core: number, line: number, leave: number, moving = false): void {
+    const grant = c.bus.request.reserve(Math.max(leave, c.writeBufferFreeAt()), c.bus.dataCycles);
+    c.takeWriteBuffer(grant);
+    this.writeInto(c.below, core, line, grant + c.bus.down, moving);
+  }
+
+  private writeInto(below: NaiveCache | null, core: number, line: number, at: number, moving = false): void {
     if (below === null) {
       this.memory.write(line, "writeback", at);
       return;
     }
     below.count("accesses", core, "writeback");
+    if (below.inclusion === "exclusive" && (moving || below.heldAbove(line))) {
+      below.count("misses", core, "writeback");
+      below.single("passed");
+      this.writeBack(below, core, line, at + below.spec.tagLatency, moving);
+      return;
+    }
     const l = below.find(line);
     if (l !== null) {
       below.count("hits", core, "writeback");
@@ -651,7 +737,7 @@ export class NaiveSystem {
     below.count("misses", core, "writeback");
     const victim = below.install(line, "M", at, this.time);
     if (victim !== null)
-      this.writeBack(below, core, victim.line, Math.max(at, victim.readyAt) + below.spec.tagLatency);
+      this.victimLeaves(below, core, victim, Math.max(at, victim.readyAt) + below.spec.tagLatency);
   }
 
   private notify(
@@ -713,6 +799,7 @@ export class NaiveSystem {
     if (c.holds(line) || above.some((o) => o.holds(line))) {
       c.pf("pfInCache", by.core);
       c.queue.shift();
+      by.prefetcher.retired?.(line, now);
       return;
     }
     const busy = c.mshrs.filter((until) => until > now);
@@ -735,5 +822,6 @@ export class NaiveSystem {
     this.servedBy = servedBy;
     c.count("missLatency", by.core, "prefetch", back - now);
     c.find(line)!.prefetchedBy = by;
+    by.prefetcher.issued?.(line, now, back);
   }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { NOT_NOW, type Outcome, type Prefetcher, type PrefetcherHost } from "../../src/cache/contract.js";
 import { MemorySystem } from "../../src/cache/system.js";
+import { NO_LINE } from "../../src/cache/tag-array.js";
 import type { CacheSpec, MachineInput, MachineSpec } from "../../src/machine/spec.js";
 import { machine } from "./machines.js";
 import { NaiveSystem } from "./naive-system.js";
@@ -78,7 +79,7 @@ function randomBus(random: Random) {
   };
 }
 
-function randomMachine(random: Random): MachineSpec {
+function randomMachine(random: Random, inclusion: boolean): MachineSpec {
   return machine("simple", (m: MachineInput) => {
     m.cores = 1 + random.below(3);
     m.l1i = { ...m.l1i, ...randomCache(random, [0.25, 0.5, 1]), infinite: random.chance(15) };
@@ -88,6 +89,7 @@ function randomMachine(random: Random): MachineSpec {
     m.levels = Array.from({ length: depth }, (_, k) => ({
       name: `l${k + 2}`,
       shared: k >= sharedFrom,
+      ...(inclusion ? { inclusion: random.pick(["inclusive", "exclusive", "non-inclusive"] as const) } : {}),
       bus: randomBus(random),
       cache: { ...m.l1d, ...randomCache(random, [0.5, 1, 2, 4]) },
     }));
@@ -101,10 +103,24 @@ function randomMachine(random: Random): MachineSpec {
   });
 }
 
+/** What the words promise, of the lines that the caches hold now. */
+function checkInclusion(system: MemorySystem, spec: MachineSpec, seed: number, step: number): void {
+  for (const cache of system.allCaches()) {
+    const policy = cache.level === 0 ? undefined : spec.levels[cache.level - 1].inclusion;
+    for (const above of policy === undefined || policy === "non-inclusive" ? [] : cache.above) {
+      // An L1I without limit is beyond all rules.
+      if (above.held !== null) continue;
+      for (const line of above.array.tags)
+        if (line !== NO_LINE && cache.holds(line) !== (policy === "inclusive"))
+          expect(`seed ${seed} step ${step}: ${above.path} holds ${line}`).toBe(`${cache.path} is ${policy}`);
+    }
+  }
+}
+
 /** Runs the same random accesses on both systems. */
-function compare(seed: number, steps: number): void {
+function compare(seed: number, steps: number, inclusion = false): void {
   const random = new Random(seed);
-  const spec = randomMachine(random);
+  const spec = randomMachine(random, inclusion);
   const dirtyHandOver = random.chance(50);
   const lines = random.pick([24, 60, 200]);
   const system = new MemorySystem(spec, { seed, dirtyHandOver });
@@ -182,6 +198,7 @@ function compare(seed: number, steps: number): void {
       system.flush({ l1i, l1d, levels: names });
       naive.flush(l1i, l1d, names);
     }
+    if (inclusion && step % 7 === 0) checkInclusion(system, spec, seed, step);
   }
 
   for (const [mine, theirs] of logs) expect(mine, `seed ${seed}`).toEqual(theirs);
@@ -201,6 +218,13 @@ describe("the memory system and its naive twin", () => {
   for (let block = 0; block < 6; block++) {
     it(`agree on every cycle and every counter (machines ${block * 6} to ${block * 6 + 5})`, () => {
       for (let seed = block * 6; seed < block * 6 + 6; seed++) compare(seed, 1000);
+    });
+  }
+
+  for (let block = 0; block < 10; block++) {
+    const first = 1000 + block * 10;
+    it(`agree with inclusive and exclusive levels, which keep what they promise (machines ${first} to ${first + 9})`, () => {
+      for (let seed = first; seed < first + 10; seed++) compare(seed, 700, true);
     });
   }
 });

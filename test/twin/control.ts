@@ -2,7 +2,7 @@ import { BranchKind, type DecodedTable } from "../../src/loader/decode/rows.js";
 import type { Tally } from "../cache/naive-parts.js";
 import type { NaiveUnit } from "../core/naive-branch.js";
 import { type Block, blockOf } from "./program.js";
-import type { Stretch } from "./stretches.js";
+import type { StreamEvent, Stretch } from "./stretches.js";
 
 /** How fetch gets into a block. */
 export type Way = "next" | "predicted" | "mispredict" | "interrupt" | "start" | "system";
@@ -23,6 +23,7 @@ export interface Step {
   block: Block;
   operands: number[];
   position: number;
+  passing: StreamEvent[];
   way: Way;
   /** Its first line has to be fetched, though the block before it may have ended in it. */
   newLine: boolean;
@@ -47,12 +48,12 @@ export class NaiveControl {
 
   steps({ executions }: Stretch): Step[] {
     let last: Block | undefined;
-    return executions.map(({ block: id, operands, position, interrupted }) => {
+    return executions.map(({ block: id, operands, position, passing, interrupted }) => {
       const block = this.block(id);
       const way = this.way(last, block, interrupted);
       const newLine = way !== "next" || last!.lines.at(-1) !== block.lines[0];
       last = block;
-      return { block, operands, position, way, newLine };
+      return { block, operands, position, passing, way, newLine };
     });
   }
 

@@ -1,5 +1,5 @@
 import { NOT_NOW } from "../../src/cache/contract.js";
-import type { PageTable } from "../../src/loader/contract.js";
+import { EventKind, type PageTable } from "../../src/loader/contract.js";
 import type { DecodedTable } from "../../src/loader/decode/rows.js";
 import type { MachineSpec } from "../../src/machine/spec.js";
 import type { Tally } from "../cache/naive-parts.js";
@@ -9,7 +9,7 @@ import type { Clockwork, Process } from "./clockwork.js";
 import { NaiveControl, type Step } from "./control.js";
 import { NaiveSlots } from "./slots.js";
 import type { StreamEvent, Stretch } from "./stretches.js";
-import { type MappedPage, NaiveTlb, NaiveWalker } from "./translation.js";
+import { type KnownPages, type MappedPage, NaiveTlb, NaiveWalker } from "./translation.js";
 
 /** What the machine gives a core. */
 export interface NaiveParts {
@@ -21,6 +21,9 @@ export interface NaiveParts {
   decoded: DecodedTable;
   /** By page. */
   pageTables: MappedPage[];
+  known: KnownPages;
+  /** A container goes on running on the core, at the cycle of its last commit. */
+  switched: (core: NaiveCore, container: number) => void;
   /** An event that the system handles: waits for it. */
   event: (core: NaiveCore, event: StreamEvent) => Process;
 }
@@ -45,6 +48,7 @@ export abstract class NaiveCore {
   unit: NaiveUnit | undefined;
   readonly path: string;
   ended = false;
+  container = 0;
   /** By position: cycle by which all block executions before were committed. */
   readonly reached = new Map<number, number>();
   protected readonly control: NaiveControl;
@@ -67,16 +71,15 @@ export abstract class NaiveCore {
   /** The whole stream. */
   *run(stretches: Stretch[]): Process {
     for (const stretch of stretches) {
-      yield* this.stretch(this.control.steps(stretch));
-      this.reach(stretch.end);
+      yield* this.stretch(this.control.steps(stretch), stretch);
       if (stretch.barrier === undefined) break;
       yield* this.parts.event(this, stretch.barrier);
     }
     this.ended = true;
   }
 
-  /** Executes block executions up to the next event; at its end all is committed and all stores are done leaving. */
-  protected abstract stretch(steps: Step[]): Process;
+  /** Executes block executions up to the next event; then all is committed and all stores have left. */
+  protected abstract stretch(steps: Step[], stretch: Stretch): Process;
 
   flush(tlb: boolean, predictor: boolean): void {
     if (tlb) for (const part of [this.itlb, this.dtlb, this.walker]) part.flush();
@@ -128,9 +131,38 @@ export abstract class NaiveCore {
       now = memory.walk(this.id, read.line, now);
       this.walker.read(mapped, read);
     }
+    this.parts.known.translated(page);
     this[which].fill(mapped);
     this.count(`${which}.walkCycles`, now - at);
     return now;
+  }
+
+  /** What a prefetcher asks, and has at once: a page's translation by the I-TLB and the walker. */
+  translateFor(asid: number, vpn: number, now: number): { page: number; at: number } {
+    const { memory, pageTables, known } = this.parts;
+    const page = known.find(asid, vpn);
+    if (page === undefined) return { page: -1, at: now };
+    const mapped = pageTables[page];
+    if (this.itlb.lookup(mapped)) return { page, at: now };
+    const { latency, reads } = this.walker.begin(mapped);
+    let at = now + latency;
+    for (const read of reads) {
+      at = memory.walk(this.id, read.line, at);
+      this.walker.read(mapped, read);
+    }
+    known.translated(page);
+    this.itlb.fill(mapped);
+    this.count("itlb.prefetchWalks");
+    return { page, at };
+  }
+
+  /** Events in passing: which container runs is all that matters. */
+  protected pass(events: StreamEvent[]): void {
+    for (const { kind, b } of events) {
+      if (kind !== EventKind.Switch) continue;
+      this.container = b;
+      this.parts.switched(this, b);
+    }
   }
 
   /** One access, when its turn at `at()` has come and the memory system takes it. */

@@ -1,3 +1,4 @@
+import { Jukebox } from "../../src/jukebox/index.js";
 import { EventKind, type Trace } from "../../src/loader/contract.js";
 import type { DecodedTable } from "../../src/loader/decode/rows.js";
 import type { MachineSpec } from "../../src/machine/spec.js";
@@ -8,7 +9,10 @@ import { NaivePipelineCore } from "./naive-pipeline.js";
 import { NaiveTimingCore } from "./naive-timing.js";
 import type { Counts, Outcome, RunOptions } from "./outcome.js";
 import { readStretches, type StreamEvent } from "./stretches.js";
-import { naivePageTables } from "./translation.js";
+import { KnownPages, naivePageTables } from "./translation.js";
+
+/** Container of the traced function, and its instance. */
+const FUNCTION = 1;
 
 /** A core in front of an event that the system handles. */
 interface Waiting {
@@ -22,6 +26,10 @@ export class NaiveMachine {
   readonly clockwork = new Clockwork();
   private readonly memory: NaiveSystem;
   private readonly cores: NaiveCore[];
+  private readonly functionCore: NaiveCore;
+  private readonly jukebox: Jukebox | undefined;
+  private underWay = false;
+  private replayStarted = false;
   private readonly idleSince = new Map<number, number>();
   private atWork: Waiting[] = [];
   private readonly marks: Outcome["marks"] = [];
@@ -33,6 +41,7 @@ export class NaiveMachine {
     private readonly options: RunOptions,
   ) {
     this.memory = new NaiveSystem(spec, options.seed, spec.dirtyHandOver);
+    const pageTables = naivePageTables(trace.pages, spec.memory.sizeMiB, spec.core.largeKernelPages ?? false);
     const parts: NaiveParts = {
       spec,
       memory: this.memory,
@@ -40,12 +49,19 @@ export class NaiveMachine {
       clockwork: this.clockwork,
       pages: trace.pages,
       decoded,
-      pageTables: naivePageTables(trace.pages, spec.memory.sizeMiB, spec.core.largeKernelPages ?? false),
+      pageTables,
+      known: new KnownPages(trace.pages, pageTables),
+      switched: (core, container) => {
+        if (core.id === trace.header.functionCore && container === FUNCTION)
+          this.functionScheduled(core.slots.cycle);
+      },
       event: (core, event) => this.event(core, event),
     };
     this.cores = trace.cores.map((_, id) =>
       spec.core.model === "timing" ? new NaiveTimingCore(id, parts) : new NaivePipelineCore(id, parts),
     );
+    this.functionCore = this.cores[trace.header.functionCore];
+    if (options.jukebox !== undefined) this.jukebox = this.addJukebox(trace, options.jukebox);
     for (const core of this.cores) {
       const stretches = readStretches(trace.stream(core.id), trace.blocks);
       this.clockwork.add(core.id, Rank.Data, core.run(stretches));
@@ -95,10 +111,45 @@ export class NaiveMachine {
       if (options.flush.caches) this.memory.flush(true, true, "all");
       for (const core of this.cores) core.flush(options.flush.tlbs, options.flush.predictors);
     }
+    if (kind === EventKind.WorkBegin) this.beginInvocation(now);
+    else {
+      this.jukebox?.endInvocation(FUNCTION, now);
+      this.underWay = false;
+    }
     this.marks.push({ now, counts: this.counts() });
     this.atWork = [];
     for (const waiting of atWork) waiting.released = true;
     return true;
+  }
+
+  private beginInvocation(now: number): void {
+    this.underWay = true;
+    this.replayStarted = false;
+    if (this.spec.jukebox?.start === "invocation" || this.functionCore.container === FUNCTION)
+      this.functionScheduled(now);
+  }
+
+  private functionScheduled(now: number): void {
+    if (!this.underWay || this.replayStarted) return;
+    this.replayStarted = true;
+    this.jukebox?.beginInvocation(FUNCTION, now);
+  }
+
+  /** The simulator's own Jukebox, at the naive caches and the naive core's walker. */
+  private addJukebox({ pages }: Trace, changes: object): Jukebox {
+    const { spec, functionCore: core } = this;
+    const own = { ...spec.jukebox!, ...changes };
+    let jukebox: Jukebox | undefined;
+    this.memory.attach(
+      core.id,
+      own.level,
+      (host) => {
+        jukebox = new Jukebox(own, host, spec.memory.sizeMiB * 16384);
+        return jukebox;
+      },
+      { pages, translate: (asid, vpn, now) => core.translateFor(asid, vpn, now) },
+    );
+    return jukebox!;
   }
 
   /** All counters that are not zero. */
@@ -108,6 +159,10 @@ export class NaiveMachine {
       if (value !== 0) counts[name] = value;
     };
     for (const [name, value] of this.memory.tally.counts) set(name, value);
+    if (this.jukebox !== undefined) {
+      const { path, defs, values } = this.jukebox.group;
+      for (const [i, { name }] of defs.entries()) set(`${path}.${name}`, values[i]);
+    }
     for (const core of this.cores) {
       for (const [name, value] of core.settled()) set(`${core.path}.${name}`, value);
       for (const [name, value] of core.unit?.counts ?? []) set(`${core.path}.branchPred.${name}`, value);

@@ -7,6 +7,7 @@ import { type Answer, NaiveCore, type NaiveParts } from "./naive-core.js";
 import type { MicroOp } from "./program.js";
 import { binding, type Cause, levelName, type Reason } from "./slots.js";
 import { NaiveOutstanding, StoreQueue } from "./store-queue.js";
+import type { Stretch } from "./stretches.js";
 import { CodeLayout, decodeWrongPath } from "./wrong-path.js";
 
 /** srcRegsRelativeLats of gem5's functional units. */
@@ -94,7 +95,7 @@ export class NaivePipelineCore extends NaiveCore {
     return [...super.settled(), ["dtlb.accesses", halves + this.repAccesses]];
   }
 
-  protected override *stretch(steps: Step[]): Process {
+  protected override *stretch(steps: Step[], { end, passing }: Stretch): Process {
     const { clockwork } = this.parts;
     const start = this.slots.cycle;
     if (this.issue < start) this.issueFrom(start);
@@ -102,6 +103,7 @@ export class NaivePipelineCore extends NaiveCore {
     clockwork.add(this.id, Rank.Fetch, this.front.instructions(steps, start));
     for (const step of steps) {
       this.reach(step.position);
+      this.pass(step.passing);
       const operands = [...step.operands];
       for (const _ of step.block.instructions) {
         const k = this.executed++;
@@ -111,6 +113,8 @@ export class NaivePipelineCore extends NaiveCore {
       this.countBlock(step);
       this.lastBlock = step.block.id;
     }
+    this.reach(end);
+    this.pass(passing);
     yield* until(() => this.queue.allLeft);
   }
 

@@ -4,6 +4,7 @@ import type { Step } from "./control.js";
 import { type AccessKind, NaiveCore, type NaiveParts } from "./naive-core.js";
 import type { MicroOp } from "./program.js";
 import { levelName } from "./slots.js";
+import type { Stretch } from "./stretches.js";
 
 /** One access outstanding, nothing overlapped: all in one process. */
 export class NaiveTimingCore extends NaiveCore {
@@ -11,9 +12,10 @@ export class NaiveTimingCore extends NaiveCore {
     super(id, parts, 1);
   }
 
-  protected override *stretch(steps: Step[]): Process {
+  protected override *stretch(steps: Step[], { end, passing }: Stretch): Process {
     for (const step of steps) {
       this.reach(step.position);
+      this.pass(step.passing);
       const operands = [...step.operands];
       for (const instruction of step.block.instructions) {
         yield* this.fetch(step, instruction.page, instruction.offset, instruction.bytes);
@@ -26,6 +28,8 @@ export class NaiveTimingCore extends NaiveCore {
       this.countBlock(step);
       this.count("numOps", step.block.microOps);
     }
+    this.reach(end);
+    this.pass(passing);
   }
 
   /** The aligned chunks that an instruction touches. */

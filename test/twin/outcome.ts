@@ -18,6 +18,8 @@ export interface RunOptions {
   seed: number;
   /** What is thrown away where an invocation begins. */
   flush: MachineFlush;
+  /** Jukebox on the function's core, with these parameters changed. */
+  jukebox?: { replayDistance?: number };
 }
 
 /** The simulator's outcome; its machine wired as for an experiment. Throws where an identity does not hold. */
@@ -25,9 +27,9 @@ export function simulated(
   spec: MachineSpec,
   trace: Trace,
   decoded: DecodedTable,
-  { seed, flush }: RunOptions,
+  { seed, flush, jukebox }: RunOptions,
 ): Outcome {
-  const machine = new Machine(spec, trace, decoded, { seed });
+  const machine = new Machine(spec, trace, decoded, { seed, jukebox });
   const counts = (): Counts => {
     const out: Counts = {};
     for (const { path, defs, values } of machine.sheet.groups)
@@ -44,9 +46,11 @@ export function simulated(
     {
       workBegin(_invocation, now) {
         machine.flush(flush);
+        machine.beginInvocation(now);
         marks.push({ now, counts: counts() });
       },
       workEnd(_invocation, now) {
+        machine.endInvocation(now);
         marks.push({ now, counts: counts() });
       },
     },

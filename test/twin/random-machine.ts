@@ -80,21 +80,39 @@ const entries = (random: Random) => {
   return { entries: ways * random.pick([1, 1, 2, 4, 16]), ways };
 };
 
-const tlb = (random: Random) => ({
-  ...entries(random),
-  ...(random.chance(0.3) ? { large: entries(random) } : {}),
-});
-
-/** Second-level TLB, page-walk caches, 2 MB pages; each machine has some of them, or none. */
-function walks(random: Random): Partial<MachineInput["core"]> {
-  if (random.chance(0.4)) return {};
+/** TLBs, and of second-level TLB, page-walk caches and 2 MB pages some, or none. */
+function translation(
+  random: Random,
+): Pick<MachineInput["core"], "itlb" | "dtlb"> & Partial<MachineInput["core"]> {
+  if (random.chance(0.4)) return { itlb: entries(random), dtlb: entries(random) };
+  const largeKernelPages = random.chance(0.6);
+  const tlb = () => ({
+    ...entries(random),
+    ...(largeKernelPages && random.chance(0.5) ? { large: entries(random) } : {}),
+  });
   const maybe = () => (random.chance(0.6) ? entries(random) : undefined);
   return {
-    l2tlb: random.chance(0.6) ? { ...tlb(random), latency: random.int(8) } : undefined,
+    itlb: tlb(),
+    dtlb: tlb(),
+    l2tlb: random.chance(0.6) ? { ...tlb(), latency: random.int(8) } : undefined,
     pageWalkCaches: random.chance(0.6)
       ? { pml4e: maybe(), pdpte: maybe(), pde: maybe(), latency: random.int(3) }
       : undefined,
-    largeKernelPages: random.chance(0.6) ? true : undefined,
+    largeKernelPages,
+  };
+}
+
+function jukebox(random: Random, levels: MachineInput["levels"]): MachineInput["jukebox"] {
+  // Where prefetches may be issued at all.
+  const level = levels.find(({ cache }) => cache.mshrs > 1);
+  return {
+    level: level?.name ?? levels[0].name,
+    regionBytes: random.pick([256, 1024, 4096]),
+    crrbEntries: 1 + random.int(8),
+    metadataBytes: random.pick([32, 256, 16384]),
+    replayDistance: random.pick([-1, 0, 2, 64]),
+    metadataReadsInFlight: 1 + random.int(3),
+    start: random.pick(["scheduled", "invocation"]),
   };
 }
 
@@ -118,14 +136,13 @@ export function randomMachine(random: Random, cores: number): MachineSpec {
       pipeline: pipeline(random),
       timingFetchBytes: random.pick([4, 8, 16, 64]),
       branchPredictor: { name: random.pick(PREDICTORS), rasEntries: 1 + random.int(16) },
-      itlb: tlb(random),
-      dtlb: tlb(random),
-      ...walks(random),
+      ...translation(random),
       walker: random.pick(["memory", "memory", "none", ...levels.map((level) => level.name)]),
     },
     l1i: { ...cache(random, [0.5, 1, 2, 4]), infinite: random.chance(0.1) },
     l1d: cache(random, [0.5, 1, 4, 16]),
     levels,
+    jukebox: jukebox(random, levels),
     dirtyHandOver: random.chance(0.3),
     memoryBus: bus(random),
     memory: random.chance(0.7)

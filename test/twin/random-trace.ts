@@ -232,6 +232,8 @@ class Maker {
 
   make(): OpenTrace {
     const { random, kind } = this;
+    // The function's container, on its core.
+    if (random.chance(0.7)) this.t.event(kind.cores - 1, "Switch", 7, 1, 1);
     for (let n = 0; n < kind.executions; n++) {
       const runner = random.pick(this.runners);
       for (let run = random.int(12); run >= 0 && n < kind.executions; run--, n++) this.step(runner);

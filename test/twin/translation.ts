@@ -184,6 +184,32 @@ export function naivePageTables(pages: PageTable, memoryMiB: number, largePages:
   });
 }
 
+/** Which page each virtual page was last seen mapped to: what prefetchers may know. */
+export class KnownPages {
+  private readonly known = new Map<string, number>();
+  private readonly whole = new Set<number>();
+
+  constructor(
+    private readonly pages: PageTable,
+    private readonly mapped: MappedPage[],
+  ) {}
+
+  /** A page has been translated: of a 2 MB page all parts, the first time. */
+  translated(page: number): void {
+    const { entry, large } = this.mapped[page];
+    const all = large && !this.whole.has(entry);
+    if (all) this.whole.add(entry);
+    this.mapped.forEach((other, id) => {
+      if (id === page || (all && other.large && other.entry === entry))
+        this.known.set(`${this.pages.asid[id]} ${this.pages.vpn[id]}`, id);
+    });
+  }
+
+  find(asid: number, vpn: number): number | undefined {
+    return this.known.get(`${asid} ${vpn}`);
+  }
+}
+
 /** Pages of the kernel that are parts of 2 MB pages, each with the first of them. */
 function largeRegions(pages: PageTable, ids: number[]): Map<number, number> {
   const regions = new Map<number, number[]>();
