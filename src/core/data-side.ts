@@ -123,8 +123,13 @@ export class DataSide {
   /** @param which 0, 1: which page of the micro-op. @returns false when a walk is needed, which is pending then. */
   translate(page: number, which: number, now: number): boolean {
     const { translation } = this;
-    if (page === translation.lastDPage || this.translated & (1 << which)) return true;
-    if (translation.findData(page)) return true;
+    if ((this.translated & (1 << which)) !== 0) return true;
+    if (page === translation.lastDPage || translation.findData(page)) {
+      // Also when the micro-op is looked at once more, and its other page has taken this one's place.
+      this.translated |= 1 << which;
+      this.dirty = true;
+      return true;
+    }
     this.walkFor(page, which, now);
     return false;
   }
