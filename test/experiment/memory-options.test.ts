@@ -9,12 +9,12 @@ import { metricsOf } from "../../src/stats/metrics.js";
 const trace = openTrace(new URL("../../traces/fibonacci-go.trace", import.meta.url).pathname);
 const decoded = decodeBlocks(trace.blocks, trace.pages);
 
-/** Cycles of the measured invocations; the run checks its counters' identities. */
+/** On the faster core model. Cycles of the measured invocations; the run checks its counters' identities. */
 function cycles(name: string, ...changes: string[]): number {
   const run = runProtocol(
     trace,
     decoded,
-    loadMachine(name, changes.map(parseOverride)),
+    loadMachine(name, ["core.model=timing", ...changes].map(parseOverride)),
     protocol("reference"),
     1,
   );
