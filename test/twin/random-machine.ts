@@ -2,8 +2,6 @@ import { type MachineInput, type MachineSpec, machineSchema } from "../../src/ma
 import type { Random } from "../support/random.js";
 
 const POLICIES = ["lru", "lru", "fifo", "random", "tree-plru", "nru", "srrip", "brrip", "drrip", "ship"];
-/** Not "inclusive": see README.md. */
-const INCLUSIONS = [undefined, "non-inclusive", "exclusive"] as const;
 const PREDICTORS = [
   "none",
   "always-taken",
@@ -127,7 +125,6 @@ export function randomMachine(random: Random, cores: number): MachineSpec {
     shared: k >= sharedFrom,
     bus: bus(random),
     cache: cache(random, [0.5, 1, 2, 4, 16]),
-    inclusion: random.pick(INCLUSIONS),
   }));
   return machineSchema.parse({
     name: "random",
