@@ -2,8 +2,7 @@ import { type MachineInput, type MachineSpec, machineSchema } from "../../src/ma
 import type { Random } from "../support/random.js";
 
 const POLICIES = ["lru", "lru", "fifo", "random", "tree-plru", "nru", "srrip", "brrip", "drrip", "ship"];
-/** Not "inclusive": see README.md. */
-const INCLUSIONS = [undefined, "non-inclusive", "exclusive"] as const;
+const INCLUSIONS = [undefined, "non-inclusive", "inclusive", "exclusive"] as const;
 const PREDICTORS = [
   "none",
   "always-taken",
@@ -125,7 +124,6 @@ export function randomMachine(random: Random, cores: number): MachineSpec {
   const levels = Array.from({ length: depth }, (_, k) => ({
     name: `l${k + 2}`,
     shared: k >= sharedFrom,
-    inclusion: random.chance(0.5) ? random.pick(["inclusive", "exclusive"] as const) : undefined,
     bus: bus(random),
     cache: cache(random, [0.5, 1, 2, 4, 16]),
     inclusion: random.pick(INCLUSIONS),
