@@ -296,7 +296,8 @@ export class MemorySystem {
 
   private walkEntrance(core: number, buses: Bus[][]): WalkEntrance {
     const name = this.spec.core.walker;
-    if (name === "memory") return { bus: this.memoryBus, port: this.memoryPorts[core], cache: null };
+    if (name === "memory" || name === "none")
+      return { bus: this.memoryBus, port: this.memoryPorts[core], cache: null };
     const k = this.levelIndex(name, "core.walker", ["memory"]);
     const bus = buses[k][core];
     return { bus, port: bus.addPort(), cache: this.levels[k][core] };

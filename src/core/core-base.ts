@@ -81,6 +81,7 @@ export abstract class CoreBase implements Core {
       parts.pageTables,
       port,
       this.counters.itlb,
+      this.counters.dtlb,
       this.counters.walks,
     );
     this.commitSlots = slotsPerCycle;

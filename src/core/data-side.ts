@@ -21,6 +21,16 @@ const REP_CYCLES: Record<number, number> = {
   [SlotKind.RepCompare]: 4,
 };
 
+/** When an iteration's first micro-op issues at 0, its branch issues then: stos, lods and scas; movs and cmps. */
+const BRANCH_ISSUES: Record<number, number> = {
+  [SlotKind.RepLoad]: 1,
+  [SlotKind.RepStore]: 1,
+  [SlotKind.RepMove]: 4,
+  [SlotKind.RepCompare]: 4,
+};
+/** Decode is so much longer at work on what Fetch2 hands out behind the branch than fetch takes. */
+const BACKLOG = 1;
+
 /** More stores than any buffer holds. */
 const ALL_STAY = 1 << 30;
 
@@ -68,6 +78,8 @@ export class DataSide {
   private repElement = 0;
   private repOperand = 0;
   private repGranted = Number.NaN;
+  /** By SlotKind: cycles of an element, at least. */
+  private readonly repCycles = new Int32Array(8);
 
   constructor(
     spec: PipelineSpec,
@@ -80,6 +92,17 @@ export class DataSide {
     this.pages = parts.pages;
     this.outstanding = new Outstanding(spec.maxAccessesInMemory);
     this.stores = new StoreBuffer(spec, parts.port, this.outstanding, board);
+    const redirect =
+      spec.fu.intAlu.opLatency +
+      spec.branchFeedbackDelay +
+      parts.port.fetchHitLatency +
+      spec.fetch1ToFetch2Delay +
+      spec.fetch2ToDecodeDelay +
+      spec.decodeToExecuteDelay +
+      BACKLOG;
+    const unpredicted = parts.spec.core.branchPredictor.name === "none";
+    for (const kind of [SlotKind.RepLoad, SlotKind.RepStore, SlotKind.RepMove, SlotKind.RepCompare])
+      this.repCycles[kind] = unpredicted ? BRANCH_ISSUES[kind] + redirect : REP_CYCLES[kind];
     this.reset();
   }
 
@@ -233,7 +256,7 @@ export class DataSide {
     }
     const operands = kind === SlotKind.RepMove || kind === SlotKind.RepCompare ? 2 : 1;
     const segments = addresses[at];
-    const cycles = REP_CYCLES[kind];
+    const cycles = this.repCycles[kind];
     while (this.repSegment < segments) {
       const base = at + 1 + this.repSegment * (operands + 1);
       const count = addresses[base];

@@ -1,4 +1,5 @@
 import type { EntriesSpec, TlbSpec } from "../machine/spec.js";
+import { TlbCount } from "./counters.js";
 import { type PageTables, WALK_LEVELS } from "./page-tables.js";
 
 /** What translates pages: a TLB of one page size, or of two. */
@@ -20,6 +21,34 @@ export function createTlb(
   large: boolean,
 ): PageTlb {
   return large ? new SizedTlb(spec, tables) : new Tlb(spec, pages.vpn, pages.count);
+}
+
+/** A TLB that nobody walks for: it has every page it is asked for, and counts those that it did not hold. */
+export class WalklessTlb implements PageTlb {
+  constructor(
+    private readonly tlb: PageTlb,
+    private readonly counts: Float64Array,
+  ) {}
+
+  probe(page: number): boolean {
+    return this.tlb.probe(page);
+  }
+
+  lookup(page: number): boolean {
+    if (!this.tlb.lookup(page)) {
+      this.counts[TlbCount.Misses]++;
+      this.tlb.fill(page);
+    }
+    return true;
+  }
+
+  fill(page: number): number {
+    return this.tlb.fill(page);
+  }
+
+  flush(): void {
+    this.tlb.flush();
+  }
 }
 
 /**

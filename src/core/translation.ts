@@ -3,7 +3,7 @@ import type { PageTable } from "../loader/contract.js";
 import type { CoreSpec } from "../machine/spec.js";
 import { TlbCount } from "./counters.js";
 import type { PageTables } from "./page-tables.js";
-import { createTlb, type PageTlb } from "./tlb.js";
+import { createTlb, type PageTlb, WalklessTlb } from "./tlb.js";
 import { PageWalk, Walker } from "./walker.js";
 
 /** One core's translation: its two TLBs and the page walker, and the service it does for prefetchers. */
@@ -27,11 +27,16 @@ export class Translation {
     readonly tables: PageTables,
     private readonly port: CorePort,
     private readonly itlbCounts: Float64Array,
+    dtlbCounts: Float64Array,
     walkCounts: Float64Array,
   ) {
     const large = spec.largeKernelPages ?? false;
     this.itlb = createTlb(spec.itlb, pages, tables, large);
     this.dtlb = createTlb(spec.dtlb, pages, tables, large);
+    if (spec.walker === "none") {
+      this.itlb = new WalklessTlb(this.itlb, itlbCounts);
+      this.dtlb = new WalklessTlb(this.dtlb, dtlbCounts);
+    }
     this.walker = new Walker(spec, tables, pages, port, walkCounts);
     this.fetchWalk = new PageWalk(this.walker);
     this.dataWalk = new PageWalk(this.walker);

@@ -153,8 +153,9 @@ function crossCheck(spec: MachineSpec, label: string): void {
     known(`${key}.replacement`, "replacement policy", cache.replacement, replacementNames());
   if (spec.memory.model === "dram") labelled(label, () => dramParameters(spec.memory as DramMemorySpec));
   if (spec.l1d.infinite) fail("l1d.infinite: only the l1i can be infinite");
-  if (spec.core.walker !== "memory" && !names.includes(spec.core.walker))
-    fail(`core.walker: no level "${spec.core.walker}".${suggestion(spec.core.walker, ["memory", ...names])}`);
+  const walkers = ["memory", "none", ...names];
+  if (!walkers.includes(spec.core.walker))
+    fail(`core.walker: no level "${spec.core.walker}".${suggestion(spec.core.walker, walkers)}`);
   if (spec.jukebox !== undefined && !names.includes(spec.jukebox.level))
     fail(`jukebox.level: no level "${spec.jukebox.level}".${suggestion(spec.jukebox.level, names)}`);
   for (const [key, { entries, ways }] of tlbsOf(spec)) {

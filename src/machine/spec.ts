@@ -252,7 +252,10 @@ export const coreSchema = z.strictObject({
    * are translated as one page of 2 MB: Linux maps its text and all of memory so. Absent: all pages are 4 kB.
    */
   largeKernelPages: z.boolean().optional(),
-  /** Where page-table reads enter the memory system: "memory" (uncached) or a level's name. */
+  /**
+   * Where page-table reads enter the memory system: "memory" (uncached) or a level's name. "none": there are none, a page
+   * that its TLB does not hold is translated at once, as in gem5's system-call emulation.
+   */
   walker: z.string().default("memory"),
 });
 

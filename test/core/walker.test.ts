@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from "vitest";
 import { NOT_NOW } from "../../src/cache/contract.js";
-import { CoreCounters } from "../../src/core/counters.js";
+import { CoreCounters, TlbCount } from "../../src/core/counters.js";
 import { largeRegions, PageTables } from "../../src/core/page-tables.js";
 import { Translation } from "../../src/core/translation.js";
 import type { PageTable } from "../../src/loader/contract.js";
@@ -184,7 +184,7 @@ function translation(spec: CoreSpec, pages: PageTable) {
   const machine = { ...testMachine(), core: spec };
   const counters = new CoreCounters(0, machine, new Float64Array(10), 2, () => {});
   const port = new MockPort();
-  const mmu = new Translation(spec, pages, tables, port, counters.itlb, counters.walks);
+  const mmu = new Translation(spec, pages, tables, port, counters.itlb, counters.dtlb, counters.walks);
   return { mmu, tables, port, counters };
 }
 
@@ -290,4 +290,23 @@ it("a prefetcher's question is answered by the second level, and fills it", () =
   expect(mmu.translate(1, 5, 2000)).toBe(2000);
   const group = counters.groups.find((g) => g.path === "cpu0.mmu")!;
   expect(group.values[0]).toBe(2);
+});
+
+test("without a walker every page is there at once, and the TLBs count what they did not hold", () => {
+  const random = seeded(7);
+  const pages = randomPages(random);
+  const { mmu, port, counters } = translation(coreSpec({ walker: "none" }), pages);
+  const walked = translation(coreSpec({}), pages);
+  let missed = 0;
+  for (let i = 0; i < 2000; i++) {
+    const page = random(pages.count);
+    expect(mmu.findData(page)).toBe(true);
+    if (!walked.mmu.findData(page)) {
+      missed++;
+      walked.mmu.dtlb.fill(page);
+    }
+  }
+  expect(missed).toBeGreaterThan(100);
+  expect(counters.dtlb[TlbCount.Misses]).toBe(missed);
+  expect(port.log).toEqual([]);
 });

@@ -109,7 +109,12 @@ export abstract class NaiveCore {
 
   /** Is the page translated? Then it is the most recently used. */
   protected translated(which: "itlb" | "dtlb", page: number): boolean {
-    return this[which].lookup(this.parts.pageTables[page]);
+    const mapped = this.parts.pageTables[page];
+    if (this[which].lookup(mapped)) return true;
+    if (this.parts.spec.core.walker !== "none") return false;
+    this.count(`${which}.misses`);
+    this[which].fill(mapped);
+    return true;
   }
 
   /** A page that its TLB does not hold, from cycle `at` on. @returns when it is translated. */

@@ -146,6 +146,15 @@ export class NaivePipelineCore extends NaiveCore {
     }
   }
 
+  /** Cycles of an element of a string instruction; unpredicted, its branch has it fetched and decoded anew. */
+  private element(kind: number): number {
+    if (this.parts.spec.core.branchPredictor.name !== "none") return ELEMENT[kind];
+    const { fu, fetch2ToDecodeDelay, decodeToExecuteDelay } = this.spec;
+    const issues = kind === SlotKind.RepMove || kind === SlotKind.RepCompare ? 4 : 1;
+    const toIssue = this.wayBack() + fetch2ToDecodeDelay + decodeToExecuteDelay;
+    return issues + fu.intAlu.opLatency + toIssue + 1;
+  }
+
   /** From a commit that redirects to Fetch2 handing out again, when the line hits. */
   private wayBack(): number {
     const { branchFeedbackDelay, fetch1ToFetch2Delay } = this.spec;
@@ -337,7 +346,7 @@ export class NaivePipelineCore extends NaiveCore {
         }
         elements.splice(0, run);
         this.count("repElements", run);
-        now = paced = Math.max(now, paced + run * ELEMENT[kind]);
+        now = paced = Math.max(now, paced + run * this.element(kind));
       }
     }
     issue.cause = "microcode";

@@ -139,7 +139,7 @@ export function randomMachine(random: Random, cores: number): MachineSpec {
       timingFetchBytes: random.pick([4, 8, 16, 64]),
       branchPredictor: { name: random.pick(PREDICTORS), rasEntries: 1 + random.int(16) },
       ...translation(random),
-      walker: random.pick(["memory", ...levels.map((level) => level.name)]),
+      walker: random.pick(["memory", "memory", "none", ...levels.map((level) => level.name)]),
     },
     l1i: { ...cache(random, [0.5, 1, 2, 4]), infinite: random.chance(0.1) },
     l1d: cache(random, [0.5, 1, 4, 16]),
