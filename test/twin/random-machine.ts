@@ -123,6 +123,7 @@ export function randomMachine(random: Random, cores: number): MachineSpec {
   const levels = Array.from({ length: depth }, (_, k) => ({
     name: `l${k + 2}`,
     shared: k >= sharedFrom,
+    inclusion: random.chance(0.5) ? random.pick(["inclusive", "exclusive"] as const) : undefined,
     bus: bus(random),
     cache: cache(random, [0.5, 1, 2, 4, 16]),
   }));
