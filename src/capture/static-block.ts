@@ -173,7 +173,8 @@ function sureAccesses(instruction: Instruction): number {
       access === OpAccess.ReadWrite ||
       access === OpAccess.ReadCondWrite
     )
-      sure++;
+      // What reads and writes may have read before its write faults.
+      sure += access === OpAccess.ReadWrite ? 2 : 1;
     memory.free();
   }
   info.free();

@@ -130,6 +130,33 @@ describe("faults and interrupts", () => {
     expect([report.faulted, report.unexplained]).toEqual([1, 0]);
   });
 
+  test.each([
+    ["add [rax], rsi", "48 01 30"],
+    ["xchg [rax], rcx", "48 87 08"],
+  ])(
+    "%s at a block's end that read, and whose write faults, is left out until it is repeated",
+    (_, bytes) => {
+      const { sink, report } = convert(
+        (raw) => {
+          const b = raw.block(CODE, [NOP, bytes], 1);
+          const handler = raw.block(HANDLER, [NOP, "48 cf"], 3);
+          const rest = raw.block(CODE + 1, [bytes, RET], 1);
+          raw.map(1, DATA_VPN, 4);
+          raw.exec(1, b, 2).load(1, 8, DATA);
+          raw.exec(1, handler, 2);
+          raw
+            .exec(1, rest, 2)
+            .load(0, 8, DATA)
+            .store(0, 8, DATA)
+            .load(1, 8, DATA + 8);
+        },
+        { entries: fault },
+      );
+      expect(sink.executions(1).map((e) => sink.blocks[e.block].lengths.length)).toEqual([1, 2, 2]);
+      expect([report.faulted, report.unexplained]).toEqual([1, 0]);
+    },
+  );
+
   test("the last instruction is kept when it did its accesses: fetching the next one faulted", () => {
     const { sink, report } = convert(
       (raw) => {
