@@ -123,10 +123,15 @@ export class DataSide {
   /** @param which 0, 1: which page of the micro-op. @returns false when a walk is needed, which is pending then. */
   translate(page: number, which: number, now: number): boolean {
     const { translation } = this;
-    if (page === translation.lastDPage || this.translated & (1 << which)) return true;
-    if (translation.findData(page)) return true;
-    this.walkFor(page, which, now);
-    return false;
+    if (this.translated & (1 << which)) return true;
+    if (page !== translation.lastDPage && !translation.findData(page)) {
+      this.walkFor(page, which, now);
+      return false;
+    }
+    // Not looked up again when the micro-op has to wait for something else.
+    this.translated |= 1 << which;
+    this.dirty = true;
+    return true;
   }
 
   /** The page is not in the D-TLB: its walk is pending. */
