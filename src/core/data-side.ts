@@ -123,15 +123,15 @@ export class DataSide {
   /** @param which 0, 1: which page of the micro-op. @returns false when a walk is needed, which is pending then. */
   translate(page: number, which: number, now: number): boolean {
     const { translation } = this;
-    if (this.translated & (1 << which)) return true;
-    if (page !== translation.lastDPage && !translation.findData(page)) {
-      this.walkFor(page, which, now);
-      return false;
+    if ((this.translated & (1 << which)) !== 0) return true;
+    if (page === translation.lastDPage || translation.findData(page)) {
+      // Also when the micro-op is looked at once more, and its other page has taken this one's place.
+      this.translated |= 1 << which;
+      this.dirty = true;
+      return true;
     }
-    // Not looked up again when the micro-op has to wait for something else.
-    this.translated |= 1 << which;
-    this.dirty = true;
-    return true;
+    this.walkFor(page, which, now);
+    return false;
   }
 
   /** The page is not in the D-TLB: its walk is pending. */
