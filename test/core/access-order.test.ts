@@ -67,6 +67,27 @@ describe("an access of two pages", () => {
     runAll(built);
     expect(built.core.counters.dtlb[TlbCount.Misses]).toBe(2);
   });
+
+  it("misses for each page once, where nobody walks and the access has to wait", () => {
+    const p = new Program();
+    const store = p.block(0x1000, ["89 0b"], [[0, "store", 4]]);
+    const split = p.block(
+      0x1002,
+      ["48 8b 03"],
+      [
+        [0, "load", 3],
+        [0, "load", 5, SlotFlag.Split],
+      ],
+    );
+    p.exec(store, 0xa000).exec(split, 0x8ffd, 0x9000);
+    const built = build(p, testMachine({ dtlb: { entries: 1, ways: 1 }, walker: "none" }));
+    built.port.missing
+      .add(0xa000 / 64)
+      .add(0x8fc0 / 64)
+      .add(0x9000 / 64);
+    runAll(built);
+    expect(built.core.counters.dtlb[TlbCount.Misses]).toBe(3);
+  });
 });
 
 describe("a store of two lines", () => {
