@@ -91,7 +91,7 @@ export class DataSide {
     this.port = parts.port;
     this.pages = parts.pages;
     this.outstanding = new Outstanding(spec.maxAccessesInMemory);
-    this.stores = new StoreBuffer(spec, parts.port, this.outstanding, board);
+    this.stores = new StoreBuffer(spec, parts.port, this.outstanding, board, counters.values);
     const redirect =
       spec.fu.intAlu.opLatency +
       spec.branchFeedbackDelay +

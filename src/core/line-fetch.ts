@@ -16,6 +16,7 @@ const { CYCLE, TIME, LONG_AGO } = stamps;
 const { NEW_LINE, WAY_MASK } = flow;
 const { Next: NEXT, Predicted: PREDICTED, Start: START } = flow.Way;
 const FETCH_LINES = Count.FetchLines;
+const UNCACHED = Count.Uncached;
 const TLB_ACCESSES = TlbCount.Accesses;
 const CLOSED = NOT_NOW;
 
@@ -254,6 +255,7 @@ export abstract class LineFetch {
     const entry = (this.segments & this.ringMask) << SEGMENT_SHIFT;
     const level = levelIndex(this.port.servedBy);
     const { ring } = this;
+    if (this.waiting === DEVICE) this.values[UNCACHED]++;
     this.waiting = NOTHING;
     // The line behind it goes later, also where this one waited for a walk.
     this.request = this.board.stamp(now);

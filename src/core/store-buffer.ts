@@ -1,11 +1,13 @@
 import { type CorePort, NOT_NOW } from "../cache/contract.js";
 import type { PipelineSpec } from "../machine/spec.js";
+import { Count } from "./counters.js";
 import { CYCLE, LONG_AGO, NEVER, rebased, rebaseStamps, type Scoreboard } from "./scoreboard.js";
 
 // A constant of this module is folded into the code; one of another module is looked up at each use.
 const ONE = CYCLE;
 const NONE = NEVER;
 const PUT_OFF = NOT_NOW;
+const UNCACHED = Count.Uncached;
 
 /** Accesses of the data side that are in the memory system: at most `maxAccessesInMemory`. */
 export class Outstanding {
@@ -60,6 +62,7 @@ export class StoreBuffer {
     private readonly port: CorePort,
     private readonly outstanding: Outstanding,
     private readonly board: Scoreboard,
+    private readonly values: Float64Array,
   ) {
     this.size = spec.lsqStoreBuffer;
     this.perCycle = spec.storesPerCycle;
@@ -143,6 +146,7 @@ export class StoreBuffer {
       if (entries[e | DEVICE] === 0) end = port.store(line, entries[e | VIRTUAL], entries[e | PC], cycle);
       else if (cycle <= port.horizon) end = port.uncached(line, true, cycle);
       if (end === PUT_OFF) return false;
+      if (entries[e | DEVICE] !== 0) this.values[UNCACHED]++;
       done = this.board.stamp(end);
     }
     entries[e | DONE] = done;

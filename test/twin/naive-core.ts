@@ -185,7 +185,10 @@ export abstract class NaiveCore {
       const done = device
         ? memory.uncached(this.id, line, kind === "store", now)
         : memory[kind](this.id, line, virtualLine, now, pc);
-      if (done !== NOT_NOW) return { at: now, done, servedBy: memory.servedBy, device };
+      if (done !== NOT_NOW) {
+        if (device) this.count("uncachedAccesses");
+        return { at: now, done, servedBy: memory.servedBy, device };
+      }
       notBefore = memory.retryAt;
     }
   }

@@ -294,7 +294,6 @@ export class NaivePipelineCore extends NaiveCore {
 
   /** A device's answer is no level's. */
   private answered(answer: Answer): Answer {
-    if (answer.device) this.count("uncachedAccesses");
     return answer.device ? { ...answer, servedBy: 0 } : answer;
   }
 

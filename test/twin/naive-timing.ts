@@ -81,7 +81,6 @@ export class NaiveTimingCore extends NaiveCore {
     const asked = this.slots.cycle;
     const { at, done, servedBy, device } = yield* this.access(kind, page, offset, pc, () => asked);
     this.spend(at, "structural");
-    if (device) this.count("uncachedAccesses");
     if (device) this.spend(done, "uncached");
     else if (servedBy === 0) this.spend(done, "base");
     else if (kind === "fetch") this.spend(done, `fetch.${levelName(spec, servedBy, "l1i")}`);
