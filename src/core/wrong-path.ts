@@ -23,6 +23,88 @@ interface Layout {
   readonly next: Int32Array;
   /** Bytes up to that. */
   readonly gap: Float64Array;
+  /** By their length. */
+  readonly paths: Map<number, Paths>;
+}
+
+/** In a path: the instruction ends in another line than the one before; below: its micro-ops. */
+const NEXT_LINE = 1 << 15;
+const NO_PATH = -1;
+
+/** By block: what lies behind it, `length` instructions, written down when it is first asked for. */
+class Paths {
+  private readonly at: Int32Array;
+  private words = new Uint16Array(1 << 12);
+  private used = 0;
+
+  constructor(
+    private readonly layout: Layout,
+    private readonly rows: Int32Array,
+    private readonly records: Int32Array,
+    readonly length: number,
+  ) {
+    this.at = new Int32Array(layout.next.length).fill(NO_PATH);
+  }
+
+  /** Where the path behind `block` begins in `all`. */
+  behind(block: number): number {
+    const at = this.at[block];
+    return at !== NO_PATH ? at : this.write(block);
+  }
+
+  get all(): Uint16Array {
+    return this.words;
+  }
+
+  private write(block: number): number {
+    const { rows, records, length } = this;
+    const { next, gap } = this.layout;
+    if (this.used + length > this.words.length) {
+      const larger = new Uint16Array(2 * (this.words.length + length));
+      larger.set(this.words);
+      this.words = larger;
+    }
+    const start = this.used;
+    this.at[block] = start;
+    this.used += length;
+    // Where it is: in a block, or `bytes` before block `follows`, behind address `end`.
+    let row = 0;
+    let rowEnd = 0;
+    let follows = next[block];
+    let bytes = gap[block];
+    let end = records[(block << RECORD_SHIFT) | LOW_END];
+    let two = 0;
+    for (let i = start; i < this.used; i++) {
+      let uops = 1;
+      let crosses = false;
+      if (row === rowEnd && bytes === 0 && follows !== NONE) {
+        const at = follows << RECORD_SHIFT;
+        row = records[at | ROW];
+        rowEnd = records[at | ROW_END];
+        crosses = (records[at | LOW_START] & 63) === 0;
+        end = records[at | LOW_END];
+        bytes = gap[follows];
+        follows = next[follows];
+      }
+      if (row < rowEnd) {
+        if ((rows[row] & CROSSES) !== 0) crosses = true;
+        uops = (rows[row + 2] >>> UOPS_SHIFT) & UOPS_MASK;
+        row += uops * ROW_WORDS;
+      } else {
+        let size = USUAL_BYTES;
+        if (follows !== NONE && bytes < PADDING) size = bytes;
+        else {
+          uops = 1 + two;
+          two = 1 - two;
+        }
+        bytes -= size;
+        crosses = (end + size - 1) >> 6 !== (end - 1) >> 6;
+        end += size;
+      }
+      this.words[i] = uops | (crosses ? NEXT_LINE : 0);
+    }
+    return start;
+  }
 }
 
 /** By decoded trace: all cores share it. */
@@ -36,7 +118,7 @@ function layoutOf(decoded: rowBits.DecodedTable, pages: PageTable): Layout {
   const space = (block: number): number => pages.asid[page[block]];
   const order = Array.from({ length: count }, (_, block) => block);
   order.sort((a, b) => space(a) - space(b) || start[a] - start[b] || a - b);
-  const layout = { next: new Int32Array(count).fill(NONE), gap: new Float64Array(count) };
+  const layout = { next: new Int32Array(count).fill(NONE), gap: new Float64Array(count), paths: new Map() };
   for (let block = 0; block < count; block++) {
     let low = 0;
     let high = count;
@@ -63,9 +145,7 @@ function layoutOf(decoded: rowBits.DecodedTable, pages: PageTable): Layout {
  * cycle's stamp plus 1, 2, ... Equations: README.md.
  */
 export class WrongPath {
-  private readonly rows: Int32Array;
-  private readonly records: Int32Array;
-  private readonly layout: Layout;
+  private readonly paths: Paths;
   private readonly width: number;
   private readonly issueLimit: number;
   private readonly toDecode: number;
@@ -91,9 +171,6 @@ export class WrongPath {
     private readonly board: stamps.Scoreboard,
     private readonly mask: number,
   ) {
-    this.rows = decoded.rows;
-    this.records = decoded.records;
-    this.layout = layoutOf(decoded, pages);
     this.width = spec.decodeWidth;
     this.issueLimit = spec.executeIssueLimit;
     this.toDecode = spec.fetch2ToDecodeDelay * CYCLE;
@@ -104,6 +181,13 @@ export class WrongPath {
     this.window = spec.executeInputBuffer * spec.decodeWidth;
     this.groups = new Int32Array(spec.decodeInputBuffer);
     this.issues = new Int32Array(this.window);
+    // What can be handed out before Decode is stuck, and from the commit until fetch is told.
+    const groups = this.groups.length + 2 + spec.branchFeedbackDelay;
+    const length = this.issued + this.window + groups * this.width;
+    const { paths } = layoutOf(decoded, pages);
+    this.paths =
+      paths.get(length) ?? new Paths(layoutOf(decoded, pages), decoded.rows, decoded.records, length);
+    paths.set(length, this.paths);
   }
 
   /**
@@ -125,8 +209,7 @@ export class WrongPath {
     commit: number,
     uops: number,
   ): number {
-    const { rows, records, groups, issues, width, issueLimit, issued, window, mask } = this;
-    const { next, gap } = this.layout;
+    const { paths, perLine, groups, issues, width, issueLimit, issued, window, mask } = this;
     const { words, issuedAt } = this.board;
     const told = commit + this.feedback;
     groups[0] = decode;
@@ -138,42 +221,15 @@ export class WrongPath {
     let count = 0;
     /** count % window */
     let entry = 0;
-    // Where it is: in a block, or `bytes` before block `follows`, behind address `end`.
-    let row = 0;
-    let rowEnd = 0;
-    let follows = next[block];
-    let bytes = gap[block];
-    let end = records[(block << RECORD_SHIFT) | LOW_END];
-    let two = 0;
+    let next = paths.behind(block);
+    const stop = next + paths.length;
+    const path = paths.all;
     for (;;) {
-      let more = 1;
-      let crosses = false;
-      if (row === rowEnd && bytes === 0 && follows !== NONE) {
-        const at = follows << RECORD_SHIFT;
-        row = records[at | ROW];
-        rowEnd = records[at | ROW_END];
-        crosses = (records[at | LOW_START] & 63) === 0;
-        end = records[at | LOW_END];
-        bytes = gap[follows];
-        follows = next[follows];
-      }
-      if (row < rowEnd) {
-        if ((rows[row] & CROSSES) !== 0) crosses = true;
-        more = (rows[row + 2] >>> UOPS_SHIFT) & UOPS_MASK;
-        row += more * ROW_WORDS;
-      } else {
-        let length = USUAL_BYTES;
-        if (follows !== NONE && bytes < PADDING) length = bytes;
-        else {
-          more = 1 + two;
-          two = 1 - two;
-        }
-        bytes -= length;
-        crosses = (end + length - 1) >> 6 !== (end - 1) >> 6;
-        end += length;
-      }
+      if (next === stop) throw new Error("a wrong path is longer than the buffers can hold");
+      const instruction = path[next++];
+      let more = instruction & (NEXT_LINE - 1);
       // Fetch2.
-      if (crosses) line += this.perLine;
+      if ((instruction & NEXT_LINE) !== 0) line += perLine;
       left++;
       if ((left & BLAME) > width) left = (left & TIME) + CYCLE + 1;
       if (line > left) left = line | 1;
