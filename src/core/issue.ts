@@ -230,271 +230,230 @@ export abstract class IssueCommit extends rareCases.RareCases {
         }
       }
       // Its micro-ops.
-      for (;;) {
-        const word1 = rows[row + 1];
-        const klass = word0 & CLASS_MASK;
-        // Sources.
-        let at = words[word1 & 255];
-        let other = words[(word1 >>> 8) & 255];
-        at = at - ((at - other) & ((at - other) >> 31));
-        if (word1 >>> 16 !== NO_UPPER_SOURCES) {
-          other = words[(word1 >>> 16) & 255];
+      instruction: for (;;) {
+        for (;;) {
+          const word1 = rows[row + 1];
+          const klass = word0 & CLASS_MASK;
+          // Sources.
+          let at = words[word1 & 255];
+          let other = words[(word1 >>> 8) & 255];
           at = at - ((at - other) & ((at - other) >> 31));
-          other = words[word1 >>> 24];
-          at = at - ((at - other) & ((at - other) >> 31));
-        }
-        at = at - words[EARLY + klass];
-        // The functional unit: seldom waited for.
-        const oldest = words[OLDEST + klass];
-        other = words[oldest];
-        if (other > at) at = other;
-        other = words[FREE + klass];
-        if (other > at) at = other;
-        // Decode: `decodeWidth` a cycle, after Fetch2.
-        let slot = decode + 1;
-        if ((slot & BLAME) > decodeWidth) slot = (slot & TIME) + CYCLE + 1;
-        other = left2 + decodeDelay;
-        if (other > slot) slot = other;
-        other = (slot & TIME) + executeDelay;
-        if (other > at) at = other;
-        // Issue: the cycle in progress, or the next where that is full. Last, since the next micro-op waits for it.
-        const room = ((issueUsed - issueLimit) & (issueMemory - memoryIssueLimit)) >> 31;
-        other = (issue + (CYCLE & ~room)) | EXECUTE;
-        at = at - ((at - other) & ((at - other) >> 31));
-        let unit = -1;
-        if (several && words[SEVERAL + klass] !== 0) {
-          unit = board.firstFree(klass) | 0;
-          if (board.free[unit] > at) at = board.free[unit];
-        }
-        let commit: number;
-        let done: number;
-        let next = addressAt;
-        let leaving: number = NOTHING;
-        if ((word0 & (ACCESS | SERIAL)) === 0) {
-          commit = (at & TIME) + words[LATENCY + klass];
-          done = commit | DEPENDENCY;
-        } else {
-          let address = 0;
-          let frame = 0;
-          if ((word0 & ACCESS) !== 0) {
-            address = addresses[addressAt];
-            frame = frames[address >>> 12];
+          if (word1 >>> 16 !== NO_UPPER_SOURCES) {
+            other = words[(word1 >>> 16) & 255];
+            at = at - ((at - other) & ((at - other) >> 31));
+            other = words[word1 >>> 24];
+            at = at - ((at - other) & ((at - other) >> 31));
           }
-          if (
-            again ||
-            (word0 & UNCOMMON) !== 0 ||
-            (address & 63) + ((word0 >> SIZE_SHIFT) & SIZE_MASK) > 64 ||
-            frame === DEVICE
-          ) {
-            // Not the common case.
-            const outcome = this.rare(
-              word0,
-              row,
-              block,
-              addressAt,
-              board.cycle(at),
-              at & BLAME,
-              board.cycle(commitAt),
-            );
-            if (outcome === RARE_PENDING) {
-              if (abreast) this.handOver(blk, row, rowEnd, uop, true, position, handed);
-              abreast = false;
-              fetch.issuedCount = uop;
-              if (!this.serveData(blk, commitAt)) {
-                left = BLOCKED;
-                break program;
-              }
-              position = fetch.position | 0;
-              handed = fetch.handed | 0;
-              entering = true;
-              again = data.dirty;
-              continue;
-            }
-            again = data.dirty;
-            if (outcome === AGAIN) continue;
-            next = this.next | 0;
-            if ((word0 & STORE) !== 0) leaving = ODD;
-            if (this.commit - board.cycle(commitAt) > FAR) {
-              // All that was before is long ago, seen from there.
-              this.values[SLOTS + this.why] +=
-                (this.commit - board.cycle(commitAt)) * commitLimit - commitSlots;
-              const cycles = this.commit - board.base - 1;
-              this.moveBase(cycles);
-              slot = stamps.rebased(slot, cycles) | 0;
-              issue = stamps.rebased(issue, cycles) | 0;
-              position = stamps.rebased(position, cycles) | 0;
-              left2 = stamps.rebased(left2, cycles) | 0;
-              ahead = stamps.rebased(ahead, cycles) | 0;
-              commitAt = 0;
-              commitSlots = commitLimit;
-            }
-            at = board.stamp(this.at) | this.why;
-            commit = board.stamp(this.commit) | 0;
-            done = board.stamp(this.done) | this.doneBlame;
+          at = at - words[EARLY + klass];
+          // The functional unit: seldom waited for.
+          const oldest = words[OLDEST + klass];
+          other = words[oldest];
+          if (other > at) at = other;
+          other = words[FREE + klass];
+          if (other > at) at = other;
+          // Decode: `decodeWidth` a cycle, after Fetch2.
+          let slot = decode + 1;
+          if ((slot & BLAME) > decodeWidth) slot = (slot & TIME) + CYCLE + 1;
+          other = left2 + decodeDelay;
+          if (other > slot) slot = other;
+          other = (slot & TIME) + executeDelay;
+          if (other > at) at = other;
+          // Issue: the cycle in progress, or the next where that is full. Last, since the next micro-op waits for it.
+          const room = ((issueUsed - issueLimit) & (issueMemory - memoryIssueLimit)) >> 31;
+          other = (issue + (CYCLE & ~room)) | EXECUTE;
+          at = at - ((at - other) & ((at - other) >> 31));
+          let unit = -1;
+          if (several && words[SEVERAL + klass] !== 0) {
+            unit = board.firstFree(klass) | 0;
+            if (board.free[unit] > at) at = board.free[unit];
+          }
+          let commit: number;
+          let done: number;
+          let next = addressAt;
+          let leaving: number = NOTHING;
+          if ((word0 & (ACCESS | SERIAL)) === 0) {
+            commit = (at & TIME) + words[LATENCY + klass];
+            done = commit | DEPENDENCY;
           } else {
-            const now = (at & TIME) + memoryLatency;
-            const page = address >>> 12;
-            const line = frame | ((address >>> 6) & 63);
-            if (page !== translation.lastDPage && !translation.findData(page)) {
-              data.walkFor(page, 0, board.cycle(now));
-              if (abreast) this.handOver(blk, row, rowEnd, uop, true, position, handed);
-              abreast = false;
-              fetch.issuedCount = uop;
-              if (!this.serveData(blk, commitAt)) {
-                left = BLOCKED;
-                break program;
+            let address = 0;
+            let frame = 0;
+            if ((word0 & ACCESS) !== 0) {
+              address = addresses[addressAt];
+              frame = frames[address >>> 12];
+            }
+            if (
+              again ||
+              (word0 & UNCOMMON) !== 0 ||
+              (address & 63) + ((word0 >> SIZE_SHIFT) & SIZE_MASK) > 64 ||
+              frame === DEVICE
+            ) {
+              // Not the common case.
+              const outcome = this.rare(
+                word0,
+                row,
+                block,
+                addressAt,
+                board.cycle(at),
+                at & BLAME,
+                board.cycle(commitAt),
+              );
+              if (outcome === RARE_PENDING) {
+                break;
               }
-              position = fetch.position | 0;
-              handed = fetch.handed | 0;
-              entering = true;
               again = data.dirty;
-              continue;
-            }
-            next = (addressAt + 1) | 0;
-            if ((word0 & LOAD) !== 0) {
-              if (stores.earliest <= now && !stores.drain(now, ANY)) {
-                data.pending = PENDING_STORES;
-                if (abreast) this.handOver(blk, row, rowEnd, uop, true, position, handed);
-                abreast = false;
-                fetch.issuedCount = uop;
-                if (!this.serveData(blk, commitAt)) {
-                  left = BLOCKED;
-                  break program;
-                }
-                position = fetch.position | 0;
-                handed = fetch.handed | 0;
-                entering = true;
-                again = data.dirty;
-                continue;
+              if (outcome === AGAIN) continue;
+              next = this.next | 0;
+              if ((word0 & STORE) !== 0) leaving = ODD;
+              if (this.commit - board.cycle(commitAt) > FAR) {
+                // All that was before is long ago, seen from there.
+                this.values[SLOTS + this.why] +=
+                  (this.commit - board.cycle(commitAt)) * commitLimit - commitSlots;
+                const cycles = this.commit - board.base - 1;
+                this.moveBase(cycles);
+                slot = stamps.rebased(slot, cycles) | 0;
+                issue = stamps.rebased(issue, cycles) | 0;
+                position = stamps.rebased(position, cycles) | 0;
+                left2 = stamps.rebased(left2, cycles) | 0;
+                ahead = stamps.rebased(ahead, cycles) | 0;
+                commitAt = 0;
+                commitSlots = commitLimit;
               }
-              let entry = 0;
-              for (let i = 1; i < free.length; i++) if (free[i] < free[entry]) entry = i;
-              if (free[entry] > now) {
-                at = (free[entry] - memoryLatency) | STRUCTURAL;
-                if (stores.left !== stores.taken) {
-                  // Stores may leave before; they take slots too.
-                  data.hold(board.cycle(free[entry]));
-                  again = true;
-                  continue;
-                }
-              }
-              commit = (at & TIME) + memoryLatency;
-              if (port.loadHit(line)) {
-                done = (commit + hitDone) | DEPENDENCY;
-                commit = commit + hitLatency;
-                free[entry] = commit;
-              } else {
-                const end = +port.load(line, address >>> 6, this.pc(word0, block), board.cycle(commit));
-                if (end === NOT_DONE) {
-                  this.waitForLoad(word0, block, address, board.cycle(commit), at & BLAME);
-                  if (abreast) this.handOver(blk, row, rowEnd, uop, true, position, handed);
-                  abreast = false;
-                  fetch.issuedCount = uop;
-                  if (!this.serveData(blk, commitAt)) {
-                    left = BLOCKED;
-                    break program;
-                  }
-                  position = fetch.position | 0;
-                  handed = fetch.handed | 0;
-                  entering = true;
-                  again = data.dirty;
-                  continue;
-                }
-                const there = board.stamp(end) | 0;
-                free[entry] = there;
-                const served = port.servedBy | 0;
-                const blame = served === 0 ? DEPENDENCY : LOAD_CAUSE + levelIndex(served);
-                done = (commit + assumed) | DEPENDENCY;
-                if (there >= commit + assumed) done = there | blame;
-                if (there > commit) {
-                  if (served !== 0 && there > commit + assumed) at = (at & TIME) | blame;
-                  commit = there;
-                }
-              }
+              at = board.stamp(this.at) | this.why;
+              commit = board.stamp(this.commit) | 0;
+              done = board.stamp(this.done) | this.doneBlame;
             } else {
-              if (!stores.known(1) && !stores.drain(at & TIME, stores.size - 1)) {
-                data.pending = PENDING_STORES;
-                if (abreast) this.handOver(blk, row, rowEnd, uop, true, position, handed);
-                abreast = false;
-                fetch.issuedCount = uop;
-                if (!this.serveData(blk, commitAt)) {
-                  left = BLOCKED;
-                  break program;
-                }
-                position = fetch.position | 0;
-                handed = fetch.handed | 0;
-                entering = true;
-                again = data.dirty;
-                continue;
+              const now = (at & TIME) + memoryLatency;
+              const page = address >>> 12;
+              const line = frame | ((address >>> 6) & 63);
+              if (page !== translation.lastDPage && !translation.findData(page)) {
+                data.walkFor(page, 0, board.cycle(now));
+                break;
               }
-              const entry = stores.freeAt(1) | 0;
-              if (entry > (at & TIME)) at = entry | STORE_CAUSE;
-              done = ((at & TIME) + memoryLatency) | DEPENDENCY;
-              commit = (at & TIME) + memoryLatency + CYCLE;
-              leaving = PLAIN;
+              next = (addressAt + 1) | 0;
+              if ((word0 & LOAD) !== 0) {
+                if (stores.earliest <= now && !stores.drain(now, ANY)) {
+                  data.pending = PENDING_STORES;
+                  break;
+                }
+                let entry = 0;
+                for (let i = 1; i < free.length; i++) if (free[i] < free[entry]) entry = i;
+                if (free[entry] > now) {
+                  at = (free[entry] - memoryLatency) | STRUCTURAL;
+                  if (stores.left !== stores.taken) {
+                    // Stores may leave before; they take slots too.
+                    data.hold(board.cycle(free[entry]));
+                    again = true;
+                    continue;
+                  }
+                }
+                commit = (at & TIME) + memoryLatency;
+                if (port.loadHit(line)) {
+                  done = (commit + hitDone) | DEPENDENCY;
+                  commit = commit + hitLatency;
+                  free[entry] = commit;
+                } else {
+                  const end = +port.load(line, address >>> 6, this.pc(word0, block), board.cycle(commit));
+                  if (end === NOT_DONE) {
+                    this.waitForLoad(word0, block, address, board.cycle(commit), at & BLAME);
+                    break;
+                  }
+                  const there = board.stamp(end) | 0;
+                  free[entry] = there;
+                  const served = port.servedBy | 0;
+                  const blame = served === 0 ? DEPENDENCY : LOAD_CAUSE + levelIndex(served);
+                  done = (commit + assumed) | DEPENDENCY;
+                  if (there >= commit + assumed) done = there | blame;
+                  if (there > commit) {
+                    if (served !== 0 && there > commit + assumed) at = (at & TIME) | blame;
+                    commit = there;
+                  }
+                }
+              } else {
+                if (!stores.known(1) && !stores.drain(at & TIME, stores.size - 1)) {
+                  data.pending = PENDING_STORES;
+                  break;
+                }
+                const entry = stores.freeAt(1) | 0;
+                if (entry > (at & TIME)) at = entry | STORE_CAUSE;
+                done = ((at & TIME) + memoryLatency) | DEPENDENCY;
+                commit = (at & TIME) + memoryLatency + CYCLE;
+                leaving = PLAIN;
+              }
             }
           }
-        }
-        // All is known: nothing below fails.
-        decode = slot;
-        const blame = at & BLAME;
-        at &= TIME;
-        const later = (issue - at) >> 31;
-        const memory = ((klass ^ MEM) - 1) >> 31;
-        issue = at;
-        issueUsed = (issueUsed & ~later) + 1;
-        issueMemory = (issueMemory & ~later) - memory;
-        words[issuedAt + (uop & mask)] = at;
-        uop = (uop + 1) | 0;
-        words[FREE + klass] = at + words[BUSY + klass];
-        if (unit >= 0) board.free[unit] = (at + board.issueLatency[klass]) | STRUCTURAL;
-        // Commit in order: with others in the cycle of the last one, in the next where that is full, or later.
-        const waits = (commitAt - commit) >> 31;
-        const fits = ((commitSlots - commitLimit) & ((commitMemory - memoryCommitLimit) | ~memory)) >> 31;
-        const full = ~waits & ~fits;
-        const moved = waits | full;
-        const newCommit = commitAt + ((commit - commitAt) & waits) + (CYCLE & full);
-        const lost = (((newCommit - commitAt) >> CYCLE_SHIFT) * commitLimit - commitSlots) & moved;
-        if (again || segment >= 0) {
-          if (lost !== 0) this.blame(lost, full !== 0 ? STRUCTURAL : blame, segment);
-          segment = NO_SEGMENT;
-          if (again) {
-            data.reset();
-            again = false;
+          // All is known: nothing below fails.
+          decode = slot;
+          const blame = at & BLAME;
+          at &= TIME;
+          const later = (issue - at) >> 31;
+          const memory = ((klass ^ MEM) - 1) >> 31;
+          issue = at;
+          issueUsed = (issueUsed & ~later) + 1;
+          issueMemory = (issueMemory & ~later) - memory;
+          words[issuedAt + (uop & mask)] = at;
+          uop = (uop + 1) | 0;
+          words[FREE + klass] = at + words[BUSY + klass];
+          if (unit >= 0) board.free[unit] = (at + board.issueLatency[klass]) | STRUCTURAL;
+          // Commit in order: with others in the cycle of the last one, in the next where that is full, or later.
+          const waits = (commitAt - commit) >> 31;
+          const fits = ((commitSlots - commitLimit) & ((commitMemory - memoryCommitLimit) | ~memory)) >> 31;
+          const full = ~waits & ~fits;
+          const moved = waits | full;
+          const newCommit = commitAt + ((commit - commitAt) & waits) + (CYCLE & full);
+          const lost = (((newCommit - commitAt) >> CYCLE_SHIFT) * commitLimit - commitSlots) & moved;
+          if (again || segment >= 0) {
+            if (lost !== 0) this.blame(lost, full !== 0 ? STRUCTURAL : blame, segment);
+            segment = NO_SEGMENT;
+            if (again) {
+              data.reset();
+              again = false;
+            }
+          } else words[LOST + ((blame & ~full) | (STRUCTURAL & full))] += lost;
+          commitAt = newCommit;
+          commitSlots = (commitSlots & ~moved) + 1;
+          commitMemory = (commitMemory & ~moved) - memory;
+          words[oldest] = (commitAt - (memoryLatency & memory)) | STRUCTURAL;
+          words[OLDEST + klass] = words[oldest + nextOffset];
+          const word2 = rows[row + 2];
+          words[word2 & 255] = done;
+          words[(word2 >>> 8) & 255] = done;
+          if (leaving !== NOTHING) {
+            if (leaving === PLAIN) {
+              const address = addresses[addressAt];
+              stores.push(
+                frames[address >>> 12] | ((address >>> 6) & 63),
+                address >>> 6,
+                this.pc(word0, block),
+                0,
+                commitAt,
+              );
+            } else this.pushOdd(word0, block, addressAt, commitAt);
           }
-        } else words[LOST + ((blame & ~full) | (STRUCTURAL & full))] += lost;
-        commitAt = newCommit;
-        commitSlots = (commitSlots & ~moved) + 1;
-        commitMemory = (commitMemory & ~moved) - memory;
-        words[oldest] = (commitAt - (memoryLatency & memory)) | STRUCTURAL;
-        words[OLDEST + klass] = words[oldest + nextOffset];
-        const word2 = rows[row + 2];
-        words[word2 & 255] = done;
-        words[(word2 >>> 8) & 255] = done;
-        if (leaving !== NOTHING) {
-          if (leaving === PLAIN) {
-            const address = addresses[addressAt];
-            stores.push(
-              frames[address >>> 12] | ((address >>> 6) & 63),
-              address >>> 6,
-              this.pc(word0, block),
-              0,
-              commitAt,
-            );
-          } else this.pushOdd(word0, block, addressAt, commitAt);
-        }
-        if (((word0 & SERIAL) | (word2 & refetch)) !== 0) {
-          if ((word0 & SERIAL) !== 0 && commitAt > issue) {
-            issue = commitAt;
-            issueUsed = issueMemory = 0;
+          if (((word0 & SERIAL) | (word2 & refetch)) !== 0) {
+            if ((word0 & SERIAL) !== 0 && commitAt > issue) {
+              issue = commitAt;
+              issueUsed = issueMemory = 0;
+            }
+            // The rest of the instruction is fetched anew.
+            if ((word2 & refetch) !== 0) left2 = commitAt + this.wayBack;
           }
-          // The rest of the instruction is fetched anew.
-          if ((word2 & refetch) !== 0) left2 = commitAt + this.wayBack;
+          addressAt = next;
+          row = (row + ROW_WORDS) | 0;
+          if ((word0 & LAST) !== 0) break instruction;
+          word0 = rows[row];
         }
-        addressAt = next;
-        row = (row + ROW_WORDS) | 0;
-        if ((word0 & LAST) !== 0) break;
-        word0 = rows[row];
+        // The data side has to wait for its turn. It comes, and the micro-op is looked at once more.
+        if (abreast) this.handOver(blk, row, rowEnd, uop, true, position, handed);
+        abreast = false;
+        fetch.issuedCount = uop;
+        if (!this.serveData(blk, commitAt)) {
+          left = BLOCKED;
+          break program;
+        }
+        position = fetch.position | 0;
+        handed = fetch.handed | 0;
+        entering = true;
+        again = data.dirty;
       }
       begun = false;
       instr = (instr + 1) | 0;
