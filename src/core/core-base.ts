@@ -22,6 +22,9 @@ export const CLOSED = -1;
 /** A core leaves `run` when it is this many cycles past the horizon, on L1 hits alone. */
 export const RUN_AHEAD = 16;
 
+/** Of a device's page, in `frames`. */
+export const DEVICE = -1;
+
 /** What the machine gives a core beside its number. */
 export interface CoreParts {
   spec: MachineSpec;
@@ -54,6 +57,8 @@ export abstract class CoreBase implements Core {
   protected readonly buffer = new StreamBuffer();
   protected readonly decoded: DecodedTable;
   protected readonly pages: PageTable;
+  /** By page: physical line of its first byte, or DEVICE. */
+  protected readonly frames: Int32Array;
   protected readonly values: Float64Array;
   /** Block execution in progress, as an index into the buffer; its address operands begin at `addressAt`. */
   protected blk = 0;
@@ -70,6 +75,9 @@ export abstract class CoreBase implements Core {
     const { spec, port, pages, decoded } = parts;
     this.port = port;
     this.pages = pages;
+    this.frames = Int32Array.from({ length: pages.count }, (_, page) =>
+      pages.io[page] !== 0 ? DEVICE : pages.ppn[page] << 6,
+    );
     this.decoded = decoded;
     this.unit = createBranchUnit(spec.core.branchPredictor);
     this.counters = new CoreCounters(id, spec, this.unit.counts, slotsPerCycle, () => this.settle());

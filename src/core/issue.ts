@@ -2,6 +2,7 @@ import { NOT_NOW } from "../cache/contract.js";
 import * as record from "../loader/decode/records.js";
 import * as rowBits from "../loader/decode/rows.js";
 import * as flow from "./control-flow.js";
+import * as base from "./core-base.js";
 import { Cause, Count, levelIndex } from "./counters.js";
 import { Pending } from "./data-side.js";
 import * as fetching from "./fetch-unit.js";
@@ -11,7 +12,8 @@ import * as stamps from "./scoreboard.js";
 // A constant of this module is folded into the code; one of another module is looked up at each use.
 const { CLASS_MASK, CROSSES, LAST, LOAD, SERIAL, SIZE_MASK, SIZE_SHIFT, SPLIT, STORE } = rowBits;
 const { ROW_WORDS } = rowBits;
-const { DEVICE, ANY } = rareCases;
+const { ANY } = rareCases;
+const { DEVICE } = base;
 const { CYCLE, TIME, BLAME, FRONT, CYCLE_SHIFT } = stamps;
 const { RECORD_SHIFT } = record;
 const { Row: ROW, RowEnd: ROW_END } = record.R;

@@ -14,7 +14,7 @@ import {
   STORE,
 } from "../loader/decode/rows.js";
 import type { PipelineSpec } from "../machine/spec.js";
-import { CoreBase, type CoreParts } from "./core-base.js";
+import * as base from "./core-base.js";
 import { Cause, Count, levelIndex } from "./counters.js";
 import { DataSide, Pending } from "./data-side.js";
 import { FetchUnit, ringSize } from "./fetch-unit.js";
@@ -25,11 +25,10 @@ import { WrongPath } from "./wrong-path.js";
 // A constant of this module is folded into the code; one of another module is looked up at each use.
 const SHIFT = RECORD_SHIFT;
 const SECOND = PAGE2;
+const { DEVICE } = base;
 const OFFSET = OFFSET_SHIFT;
 const { Page: ON_PAGE, Page2: ON_PAGE2 } = R;
 
-/** Of a device's page, in `frames`. */
-export const DEVICE = -1;
 /** More stores than any buffer holds. */
 export const ANY = 1 << 30;
 /** What became of a rare micro-op: all is known; something is pending; it has to be looked at once more. */
@@ -50,7 +49,7 @@ const WAY_CAUSE = [
  * The parts of the pipeline, and what issue and commit do seldom: serialising micro-ops, string instructions,
  * accesses that are not one hit in one line, blame for lost slots. Times here are cycles, not stamps.
  */
-export abstract class RareCases extends CoreBase {
+export abstract class RareCases extends base.CoreBase {
   protected readonly pipeline: PipelineSpec;
   protected readonly board: Scoreboard;
   protected readonly fetch: FetchUnit;
@@ -58,8 +57,6 @@ export abstract class RareCases extends CoreBase {
   protected readonly wrongPath: WrongPath;
   /** Blocks that must be in the buffer so that fetch can see as far as it may run ahead. */
   protected readonly lookahead: number;
-  /** By page: physical line of its first byte, or DEVICE. */
-  protected readonly frames: Int32Array;
   /** Bits of word 2 that mark a branch of the microcode which redirects fetch: without a predictor, the taken ones. */
   protected readonly microBranches: number;
   /** Stamps from a commit that redirects to Fetch2 handing out again, when the line hits. */
@@ -74,16 +71,13 @@ export abstract class RareCases extends CoreBase {
   protected next = 0;
   protected doneBlame = 0;
 
-  constructor(id: number, parts: CoreParts) {
+  constructor(id: number, parts: base.CoreParts) {
     super(id, parts, parts.spec.core.pipeline.executeCommitLimit);
     this.pipeline = parts.spec.core.pipeline;
     const p = this.pipeline;
     this.lookahead =
       (p.decodeInputBuffer + p.executeInputBuffer) * p.decodeWidth +
       (p.fetch2InputBuffer + p.fetchLimit + 2) * 64;
-    const { ppn, io, count } = parts.pages;
-    this.frames = new Int32Array(count);
-    for (let page = 0; page < count; page++) this.frames[page] = io[page] !== 0 ? DEVICE : ppn[page] << 6;
     this.board = new Scoreboard(p, ringSize(p));
     this.memoryLatency = p.fu.mem.opLatency;
     this.microBranches = parts.spec.core.branchPredictor.name === "none" ? REFETCH : 0;

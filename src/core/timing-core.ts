@@ -13,15 +13,14 @@ import {
   STORE,
 } from "../loader/decode/rows.js";
 import { RunStatus } from "./contract.js";
-import { CoreBase, type CoreParts, RUN_AHEAD } from "./core-base.js";
+import * as base from "./core-base.js";
 import { Cause, Count, levelIndex, TlbCount } from "./counters.js";
 import * as plan from "./timing-plan.js";
 
 // A constant of this module is folded into the code; one of another module is looked up at each use.
 const { NO_PLAN, PLAN_STORE, PLAN_LINE_WORDS } = plan;
+const { DEVICE, RUN_AHEAD } = base;
 const LINE_BYTES = 64;
-/** Of a device's page, in `frames`. */
-const DEVICE = -1;
 /** Block executions that are classified (and predicted) at a time. */
 const PREPARE = 32;
 
@@ -34,7 +33,7 @@ const Op = { Fetch: 0, Load: 1, Store: 2 } as const;
  * other (an access that touches two lines is two); executing takes no time. So cycles are the sum of the
  * latencies of all accesses, which is exactly what gem5 reports.
  */
-export class TimingCore extends CoreBase {
+export class TimingCore extends base.CoreBase {
   private readonly chunkShift: number;
   /** Progress inside the block: row, instruction, steps done in this row, and chunks fetched. */
   private row = 0;
@@ -54,19 +53,14 @@ export class TimingCore extends CoreBase {
   private prepared = 0;
   private readonly planStart: Int32Array;
   private readonly plans: Int32Array;
-  /** By page: physical line of its first byte, or DEVICE. */
-  private readonly frames: Int32Array;
 
-  constructor(id: number, parts: CoreParts) {
+  constructor(id: number, parts: base.CoreParts) {
     super(id, parts, 1);
     const { decoded, pages } = parts;
     this.chunkShift = Math.log2(parts.spec.core.timingFetchBytes);
     const { start, words } = plan.timingPlans(decoded, pages, this.chunkShift);
     this.planStart = start;
     this.plans = words;
-    this.frames = new Int32Array(pages.count);
-    for (let page = 0; page < pages.count; page++)
-      this.frames[page] = pages.io[page] !== 0 ? DEVICE : pages.ppn[page] << 6;
   }
 
   protected override restart(): void {

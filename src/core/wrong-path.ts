@@ -184,9 +184,9 @@ export class WrongPath {
     // What can be handed out before Decode is stuck, and from the commit until fetch is told.
     const groups = this.groups.length + 2 + spec.branchFeedbackDelay;
     const length = this.issued + this.window + groups * this.width;
-    const { paths } = layoutOf(decoded, pages);
-    this.paths =
-      paths.get(length) ?? new Paths(layoutOf(decoded, pages), decoded.rows, decoded.records, length);
+    const layout = layoutOf(decoded, pages);
+    const { paths } = layout;
+    this.paths = paths.get(length) ?? new Paths(layout, decoded.rows, decoded.records, length);
     paths.set(length, this.paths);
   }
 
