@@ -30,6 +30,16 @@ export class Bus {
     return this.responses.push(new Reservations()) - 1;
   }
 
+  /** Cycles between the first word of a line and its last. */
+  get transferCycles(): number {
+    return this.dataCycles - 1;
+  }
+
+  /** Latency of a request to the level below on an idle bus. */
+  get requestLatency(): number {
+    return this.down;
+  }
+
   /** Latency of a message there and back on an idle bus. */
   get roundTrip(): number {
     return this.down + this.up;

@@ -22,6 +22,8 @@ export const LineFlag = {
   InFlight: 1,
   /** Brought by a prefetcher (`broughtBy`) and not demanded since. */
   Prefetched: 2,
+  /** Behind its first word the rest of the line may still be coming: until `readyAt` + `transferTail`. */
+  Arriving: 4,
 } as const;
 
 /**
@@ -83,6 +85,12 @@ export class Cache {
   above: readonly Cache[] = [];
   /** Latency from a snoop that arrives on the coherent bus to the data, when this cache supplies it. */
   supplyLatency = 0;
+  /**
+   * From the cycle at which whoever missed has its data to the one at which the whole line is in the data array; 0 where no
+   * access is held up by it. An access that comes before takes so much longer, if that is more than its own latency
+   * (gem5: BaseCache::handleFill, calculateAccessLatency).
+   */
+  transferTail = 0;
 
   /** Wiring: how it stands to the caches above, see levelSchema; neither: non-inclusive. */
   inclusive = false;
@@ -155,6 +163,14 @@ export class Cache {
     };
   }
 
+  /** Wiring: lines come over `bus`; requests take `requestLatency` to this cache. */
+  connect(bus: Bus, requestLatency: number): void {
+    this.bus = bus;
+    this.port = bus.addPort();
+    const tail = this.spec.dataLatency + bus.transferCycles - this.spec.responseLatency;
+    this.transferTail = tail > requestLatency + this.hitLatency ? tail : 0;
+  }
+
   /** Slot of a line, or -1. No side effect. */
   find(line: number): number {
     return this.array.find(line);
@@ -205,11 +221,17 @@ export class Cache {
     }
     array.put(slot, line, signature);
     this.state[slot] = state;
-    this.flags[slot] = LineFlag.InFlight;
+    this.flags[slot] = this.transferTail === 0 ? LineFlag.InFlight : LineFlag.InFlight | LineFlag.Arriving;
     this.readyAt[slot] = ready;
     this.targets[slot] = 1;
     this.countSingle(Single.Fills);
     return slot;
+  }
+
+  /** Cycles longer that an access at `now` takes, `latency` otherwise, while the line is arriving. */
+  heldUp(slot: number, now: number, latency: number): number {
+    const more = this.readyAt[slot] + this.transferTail - now;
+    return more > latency ? more : 0;
   }
 
   /** Takes a line just fetched into the unlimited store. */

@@ -19,7 +19,7 @@ const {
 } = Metric;
 const { Upgrades: UPGRADES, Supplied: SUPPLIED, Passed: PASSED } = Single;
 const { Hit: HIT, Merge: MERGE } = Outcome;
-const PREFETCHED = LineFlag.Prefetched;
+const { Prefetched: PREFETCHED, Arriving: ARRIVING } = LineFlag;
 const NONE = NO_LINE;
 
 /** What a read of main memory is for, by the requester of the miss. */
@@ -345,6 +345,7 @@ export class Hierarchy {
       if (!late) {
         c.count(HITS, core, requester);
         data = at + c.hitLatency;
+        if ((c.flags[slot] & ARRIVING) !== 0) data += c.heldUp(slot, at, c.hitLatency + at - grant);
       } else if (c.targets[slot] < c.targetsPerMshr) {
         c.targets[slot]++;
         c.count(MISSES, core, requester);
@@ -439,7 +440,8 @@ export class Hierarchy {
 
   /** A level takes in a line from above that it does not hold. */
   private takeWhole(c: Cache, core: number, line: number, state: number, at: number): void {
-    c.install(line, state, at, this.time);
+    const slot = c.install(line, state, at, this.time);
+    c.flags[slot] &= ~ARRIVING;
     const victim = c.dirtyVictim;
     if (victim !== NONE) this.writeBack(c, core, victim, Math.max(at, c.dirtyVictimReady) + c.tagLatency);
     else if (c.cleanVictim !== NONE)

@@ -19,7 +19,8 @@ const {
   MshrMerges: MSHR_MERGES,
   MissLatency: MISS_LATENCY,
 } = Metric;
-const { InFlight: IN_FLIGHT, Prefetched: PREFETCHED } = LineFlag;
+const { InFlight: IN_FLIGHT, Prefetched: PREFETCHED, Arriving: ARRIVING } = LineFlag;
+const ON_ITS_WAY = IN_FLIGHT | ARRIVING;
 
 /** Where a core's page-table reads enter: a bus, a port of it, and the cache below it (null: memory, uncached). */
 export interface WalkEntrance {
@@ -288,7 +289,9 @@ export class Port implements CorePort {
       c.count(MISS_LATENCY, this.core, requester, done - now);
       outcome = Outcome.Merge;
     } else {
-      c.flags[slot] &= ~IN_FLIGHT;
+      const more = (c.flags[slot] & ARRIVING) === 0 ? 0 : c.heldUp(slot, now, c.hitLatency);
+      if (more === 0) c.flags[slot] &= ~ON_ITS_WAY;
+      done += more;
       c.count(HITS, this.core, requester);
     }
     if (requester === STORE) c.state[slot] = MODIFIED;
@@ -337,7 +340,7 @@ export class Port implements CorePort {
     const done = hierarchy.upgrade(c, this.core, line, start + c.tagLatency) + c.responseLatency;
     c.mshrs.hold(m, done);
     c.state[slot] = MODIFIED;
-    c.flags[slot] |= IN_FLIGHT;
+    c.flags[slot] = (c.flags[slot] & ~ARRIVING) | IN_FLIGHT;
     c.readyAt[slot] = done;
     c.targets[slot] = 1;
     c.array.policy.touch(slot);

@@ -268,10 +268,12 @@ export class MemorySystem {
         const core = cache.cores[0];
         const k = cache.level;
         const last = k === this.spec.levels.length;
-        cache.bus = last ? this.memoryBus : buses[k][core];
+        cache.connect(
+          last ? this.memoryBus : buses[k][core],
+          k === 0 ? 0 : buses[k - 1][core].requestLatency,
+        );
         cache.below = last ? null : this.levels[k][core];
         cache.spills = cache.below?.exclusive ?? false;
-        cache.port = cache.bus.addPort();
         cache.above = this.caches.filter(
           (other) => other.level < k && other.cores.some((c) => cache.cores.includes(c)),
         );

@@ -63,6 +63,18 @@ describe("a line on its way", () => {
     expect(counter(system, "cpu0.l1i.hits.cpu0.inst")).toBe(1);
   });
 
+  it("keeps who comes right behind its first word waiting for its last, where the bus is narrow", () => {
+    const port = new MemorySystem(machine("gem5-ddr4")).port(0);
+    const ready = port.fetch(100, 100, 0);
+    // The first word was at the L1I a cycle before; two cycles of transfer and one into the data array from there: whole at ready + 2.
+    expect(port.fetch(100, 100, ready)).toBe(ready + 2 + 1);
+    // A wait of one cycle is hidden by the access itself.
+    expect(port.fetch(100, 100, ready + 1)).toBe(ready + 1 + 1);
+    const wide = simple().port(0);
+    const first = wide.fetch(100, 100, 0);
+    expect(wide.fetch(100, 100, first)).toBe(first + 1);
+  });
+
   it("takes as many requests as an MSHR has targets; the next waits for it", () => {
     const port = simple((m) => {
       m.l1i.targetsPerMshr = 2;

@@ -173,6 +173,8 @@ export type NaiveState = "S" | "E" | "M";
 export interface NaiveLine extends Entry {
   state: NaiveState;
   readyAt: number;
+  /** All of it is in the data array. */
+  wholeAt: number;
   targets: number;
   prefetchedBy: NaivePrefetcher | null;
 }
@@ -228,6 +230,12 @@ export class NaiveCache {
 
   get hitLatency(): number {
     return Math.max(this.spec.tagLatency, this.spec.dataLatency);
+  }
+
+  /** How long an access at `now` takes, `latency` if all of the line is there; gem5: calculateAccessLatency. */
+  accessLatency(line: NaiveLine, now: number, latency: number): number {
+    const wait = line.wholeAt - now;
+    return wait > latency ? latency + wait : latency;
   }
 
   count(metric: string, core: number, requester: string, by = 1): void {
@@ -292,7 +300,7 @@ export class NaiveCache {
     }
     const used = ++this.clock;
     const entry = { line, way, signature, arrived: used, used, distance: 0, reused: false };
-    const installed = { ...entry, state, readyAt, targets: 1, prefetchedBy: null };
+    const installed = { ...entry, state, readyAt, wholeAt: readyAt, targets: 1, prefetchedBy: null };
     set[way] = installed;
     this.policy.fill(installed, index);
     this.single("fills");

@@ -323,7 +323,7 @@ export class NaiveSystem {
       const start = Math.max(now, shared.readyAt);
       done = this.upgrade(c, core, line, start + c.spec.tagLatency) + c.spec.responseLatency;
       c.takeMshr(now, done);
-      Object.assign(shared, { state: "M", readyAt: done, targets: 1 });
+      Object.assign(shared, { state: "M", readyAt: done, wholeAt: done, targets: 1 });
       c.touch(shared);
       outcome = Outcome.Hit;
       if (shared.prefetchedBy !== null) {
@@ -355,7 +355,10 @@ export class NaiveSystem {
       c.count("mshrMerges", core, kind);
       c.count("missLatency", core, kind, done - now);
       outcome = Outcome.Merge;
-    } else c.count("hits", core, kind);
+    } else {
+      c.count("hits", core, kind);
+      done = now + c.accessLatency(l, now, c.hitLatency);
+    }
     if (kind === "store") l.state = "M";
     c.touch(l);
     if (l.prefetchedBy !== null) {
@@ -432,6 +435,7 @@ export class NaiveSystem {
     else if (l1 && state === "E" && ownShared) state = "S";
     else if (!l1 && write) state = "E";
     const victim = c.install(line, state, ready, this.time, this.pc);
+    c.find(line)!.wholeAt = answer.back + c.spec.dataLatency + c.bus.dataCycles - 1;
     if (victim !== null)
       this.victimLeaves(c, core, victim, Math.max(answer.back, victim.readyAt) + c.spec.tagLatency);
     return { ...answer, back: ready };
@@ -541,7 +545,7 @@ export class NaiveSystem {
       l.state = "E";
     } else if (!late) {
       c.count("hits", core, kind);
-      data = at + c.hitLatency;
+      data = grant + c.accessLatency(l, at, at - grant + c.hitLatency);
     } else if (l.targets < c.spec.targetsPerMshr) {
       l.targets++;
       c.count("misses", core, kind);
