@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Outcome, type Prefetcher, type PrefetcherHost } from "../../src/cache/contract.js";
-import { MemorySystem } from "../../src/cache/system.js";
+import { type MemoryOptions, MemorySystem } from "../../src/cache/system.js";
 import type { MachineInput } from "../../src/machine/spec.js";
 import { counter, machine, stateOf } from "./machines.js";
 
@@ -33,8 +33,9 @@ class Mock implements Prefetcher {
 function make(
   level = "llc",
   change?: (m: MachineInput) => void,
+  options: MemoryOptions = {},
 ): { system: MemorySystem; host: PrefetcherHost; mock: Mock; pf: (name: string) => number } {
-  const system = new MemorySystem(machine("simple", change));
+  const system = new MemorySystem(machine("simple", change), options);
   const mock = new Mock();
   const host = system.attachPrefetcher(1, level, () => mock);
   const path = level === "llc" ? "llc" : `cpu1.${level}`;
@@ -43,9 +44,7 @@ function make(
 
 describe("a prefetcher at the L1I", () => {
   it("leaves the duty to write a line back where it is", () => {
-    const { system, host } = make("l1i", (m) => {
-      m.dirtyHandOver = true;
-    });
+    const { system, host } = make("l1i", undefined, { dirtyHandOver: true });
     const port = system.port(1);
     // Line 0 is written, and driven out of its set of the L1D into the LLC, dirty.
     port.store(0, 0, 0, 0);
