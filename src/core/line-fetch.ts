@@ -82,6 +82,8 @@ export abstract class LineFetch {
   private request: number = LONG_AGO;
   private page = 0;
   private inPage = 0;
+  /** The translation of the line that waits is settled: its walk has begun. */
+  private translated = false;
 
   private readonly port: CorePort;
   private readonly pages: PageTable;
@@ -215,6 +217,7 @@ export abstract class LineFetch {
       const entry = (n & ringMask) << SEGMENT_SHIFT;
       ring[entry | WAY] = way;
       ring[entry | WALKED] = 0;
+      this.translated = false;
       this.values[FETCH_LINES]++;
       this.itlb[TLB_ACCESSES]++;
       if (page !== this.translation.lastIPage && !this.translation.findInstruction(page)) {
@@ -276,6 +279,7 @@ export abstract class LineFetch {
   proceed(): boolean {
     const { port, translation, page } = this;
     const now = this.waitTime;
+    if (!this.translated) this.lookAgain();
     if (this.waiting !== WALK) {
       if (this.ask(now)) return true;
       this.waitTime = Math.max(now, port.retryAt);
@@ -287,6 +291,7 @@ export abstract class LineFetch {
       return false;
     }
     this.waitTime = done;
+    this.translated = true;
     if (!translation.fetchWalk.over) return true;
     // A prefetcher may have walked for the page meanwhile.
     if (!translation.itlb.probe(page)) translation.itlb.fill(page);
@@ -297,6 +302,22 @@ export abstract class LineFetch {
     // The line itself comes next; a hit needs no turn, but time order is kept all the same.
     this.waiting = this.pages.io[page] ? DEVICE : LINE;
     return true;
+  }
+
+  /** When the page was looked up, not all that comes before had happened: a prefetcher may have brought or driven it out since. */
+  private lookAgain(): void {
+    const { itlb, translation, page } = this;
+    const there = translation.itlb.lookup(page);
+    if (there === (this.waiting !== WALK)) return;
+    translation.lastIPage = -1;
+    if (there) {
+      itlb[TlbCount.Misses]--;
+      this.waiting = this.pages.io[page] ? DEVICE : LINE;
+    } else {
+      itlb[TlbCount.Misses]++;
+      this.waiting = WALK;
+      translation.fetchWalk.begin(page);
+    }
   }
 
   /** Its state in a line, for the watchdog. */
