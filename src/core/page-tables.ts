@@ -37,11 +37,7 @@ export class PageTables {
   private readonly mapped: Int32Array;
 
   /** @param memoryMiB size of the machine's memory. */
-  constructor(
-    pages: PageTable,
-    memoryMiB: number,
-    largeKernelPages = false,
-  ) {
+  constructor(pages: PageTable, memoryMiB: number, largeKernelPages = false) {
     this.entryOf = Int32Array.from({ length: pages.count }, (_, page) => page);
     this.entryIndex = Float64Array.from(pages.vpn.subarray(0, pages.count));
     this.steps = new Uint8Array(pages.count).fill(WALK_LEVELS);
