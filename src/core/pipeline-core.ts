@@ -33,6 +33,7 @@ export class PipelineCore extends IssueCommit {
       this.issue = this.commitStamp;
       this.issueUsed = this.issueMemory = 0;
     }
+    if (this.shown < this.issue) this.shown = this.issue;
     this.fetch.restart(this.blk, this.commitStamp);
     this.instr = this.fetch.handed;
   }
@@ -67,7 +68,7 @@ export class PipelineCore extends IssueCommit {
         if (status === RunStatus.Position) {
           // Stores and fetch may have something to do before the cycle of the last commit.
           fetch.runAhead(this.blk, this.commitStamp);
-          const next = this.earliest(board.cycle(this.issue) + 1);
+          const next = this.earliest(board.cycle(this.shown) + 1);
           if (next > this.time) this.time = next;
           return status;
         }
@@ -83,13 +84,13 @@ export class PipelineCore extends IssueCommit {
       } else if (far) {
       } else {
         fetch.runAhead(this.blk, this.commitStamp);
-        const issue = board.cycle(this.issue) + 1;
-        const next = this.earliest(issue);
+        const shown = board.cycle(this.shown) + 1;
+        const next = this.earliest(shown);
         if (next > horizon) {
           if (next > this.time) this.time = next;
           return RunStatus.Blocked;
         }
-        if (!this.turn(horizon, issue)) return RunStatus.Blocked;
+        if (!this.turn(horizon, shown)) return RunStatus.Blocked;
       }
     }
   }
