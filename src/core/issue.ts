@@ -11,7 +11,7 @@ import * as stamps from "./scoreboard.js";
 import { Covers, Room } from "./store-buffer.js";
 
 // A constant of this module is folded into the code; one of another module is looked up at each use.
-const { CLASS_MASK, CROSSES, LAST, LOAD, SERIAL, SIZE_MASK, SIZE_SHIFT, SPLIT, STORE } = rowBits;
+const { CLASS_MASK, CROSSES, LAST, LOAD, PIECE, SERIAL, SIZE_MASK, SIZE_SHIFT, SPLIT, STORE } = rowBits;
 const { ROW_WORDS } = rowBits;
 const { DEVICE } = base;
 const { CYCLE, TIME, BLAME, FRONT, CYCLE_SHIFT } = stamps;
@@ -19,7 +19,7 @@ const { RECORD_SHIFT } = record;
 const { Row: ROW, RowEnd: ROW_END } = record.R;
 const MEM = rowBits.UopClass.Mem;
 const ACCESS = LOAD | STORE;
-const UNCOMMON = SERIAL | SPLIT;
+const UNCOMMON = SERIAL | SPLIT | PIECE;
 /** Upper half of word 1 of a micro-op with at most two sources. */
 const NO_UPPER_SOURCES = rowBits.NO_REG * 257;
 const SLOTS = Count.Slots;
@@ -369,85 +369,77 @@ export abstract class IssueCommit extends rareCases.RareCases {
               why = sent & BLAME;
               sent &= TIME;
               done = ((at & TIME) + memoryLatency + assumed) | DEPENDENCY;
-              if ((word0 & ACCESS) !== 0) {
-                const page = address >>> 12;
-                const line = frame | ((address >>> 6) & 63);
-                if (page !== translation.lastDPage && !translation.findData(page)) {
-                  let front = push & TIME;
-                  if (lastSent > front) front = lastSent + CYCLE;
-                  if (shown + CYCLE > front) front = shown + CYCLE;
-                  data.walkFor(page, 0, board.cycle(front));
-                  break;
+              const page = address >>> 12;
+              const line = frame | ((address >>> 6) & 63);
+              if (page !== translation.lastDPage && !translation.findData(page)) {
+                let front = push & TIME;
+                if (lastSent > front) front = lastSent + CYCLE;
+                if (shown + CYCLE > front) front = shown + CYCLE;
+                data.walkFor(page, 0, board.cycle(front));
+                break;
+              }
+              next = (addressAt + 1) | 0;
+              if ((word0 & LOAD) !== 0) {
+                let covered: number = UNCOVERED;
+                if (stores.empty > sent) {
+                  covered = stores.covers(sent, line, address & 63, (word0 >> SIZE_SHIFT) & SIZE_MASK, true);
+                  if (covered > COVERED) {
+                    this.waitForStore(covered);
+                    if (covered === PARTLY) {
+                      again = true;
+                      continue;
+                    }
+                    break;
+                  }
                 }
-                next = (addressAt + 1) | 0;
-                if ((word0 & LOAD) !== 0) {
-                  let covered: number = UNCOVERED;
-                  if (stores.empty > sent) {
-                    covered = stores.covers(
-                      sent,
-                      line,
-                      address & 63,
-                      (word0 >> SIZE_SHIFT) & SIZE_MASK,
-                      true,
-                    );
-                    if (covered > COVERED) {
-                      this.waitForStore(covered);
-                      if (covered === PARTLY) {
-                        again = true;
-                        continue;
-                      }
-                      break;
-                    }
-                  }
-                  if (covered === COVERED) {
-                    this.values[FORWARDED]++;
-                    commit = sent;
-                  } else {
-                    let entry = 0;
-                    for (let i = 1; i < free.length; i++) if (free[i] < free[entry]) entry = i;
-                    if (free[entry] > sent) {
-                      if (stores.left !== stores.taken) {
-                        // Stores may leave before; they take slots too.
-                        data.hold(board.cycle(free[entry]), STRUCTURAL);
-                        again = true;
-                        continue;
-                      }
-                      sent = free[entry];
-                      why = STRUCTURAL;
-                    }
-                    if (port.loadHit(line)) commit = sent + hitLatency;
-                    else {
-                      const end = +port.load(line, address >>> 6, this.pc(word0, block), board.cycle(sent));
-                      if (end === NOT_DONE) {
-                        this.waitForLoad(word0, block, address, board.cycle(sent), why);
-                        break;
-                      }
-                      commit = board.stamp(end) | 0;
-                      const served = port.servedBy | 0;
-                      if (served !== 0 && commit > sent + assumed) why = LOAD_CAUSE + levelIndex(served);
-                    }
-                    free[entry] = commit;
-                  }
-                  gate = sent;
+                if (covered === COVERED) {
+                  this.values[FORWARDED]++;
+                  commit = sent;
                 } else {
-                  commit = gate = sent;
-                  other = words[LAST_STORE] & TIME;
-                  if (other > gate) gate = other;
-                  if (!stores.roomy) {
-                    const room = stores.room(gate, commitAt) | 0;
-                    if (room === NO_ROOM_YET) {
-                      data.pending = PENDING_STORES;
+                  let entry = 0;
+                  for (let i = 1; i < free.length; i++) if (free[i] < free[entry]) entry = i;
+                  if (free[entry] > sent) {
+                    if (stores.left !== stores.taken) {
+                      // Stores may leave before; they take slots too.
+                      data.hold(board.cycle(free[entry]), STRUCTURAL);
+                      again = true;
+                      continue;
+                    }
+                    sent = free[entry];
+                    why = STRUCTURAL;
+                  }
+                  if (port.loadHit(line)) commit = sent + hitLatency;
+                  else {
+                    const end = +port.load(line, address >>> 6, this.pc(word0, block), board.cycle(sent));
+                    if (end === NOT_DONE) {
+                      this.waitForLoad(word0, block, address, board.cycle(sent), why);
                       break;
                     }
-                    gate = room;
-                    if (room > commitAt && room > sent) {
-                      commit = room;
-                      why = STORE_CAUSE;
-                    }
+                    commit = board.stamp(end) | 0;
+                    const served = port.servedBy | 0;
+                    if (served !== 0 && commit > sent + assumed) why = LOAD_CAUSE + levelIndex(served);
                   }
-                  leaving = PLAIN;
+                  free[entry] = commit;
                 }
-              } else commit = gate = sent;
+                gate = sent;
+              } else {
+                commit = gate = sent;
+                other = words[LAST_STORE] & TIME;
+                if (other > gate) gate = other;
+                if (!stores.roomy) {
+                  const room = stores.room(gate, commitAt) | 0;
+                  if (room === NO_ROOM_YET) {
+                    data.pending = PENDING_STORES;
+                    break;
+                  }
+                  gate = room;
+                  if (room > commitAt && room > sent) {
+                    commit = room;
+                    why = STORE_CAUSE;
+                  }
+                }
+                leaving = PLAIN;
+              }
             }
           }
           // All is known: nothing below fails.
@@ -517,7 +509,7 @@ export abstract class IssueCommit extends rareCases.RareCases {
                 address & 63,
                 (word0 >> SIZE_SHIFT) & SIZE_MASK,
               );
-            } else this.pushOdd(word0, block, addressAt, commitAt);
+            } else this.pushOdd(word0, row, block, addressAt, commitAt);
           }
           if (((word0 & SERIAL) | (word2 & refetch)) !== 0) {
             if ((word0 & SERIAL) !== 0 && commitAt > issue) {

@@ -10,10 +10,10 @@ import {
   SERIAL,
   SIZE_MASK,
   SIZE_SHIFT,
-  SPLIT,
   STORE,
 } from "../loader/decode/rows.js";
 import type { PipelineSpec } from "../machine/spec.js";
+import { AccessPlace } from "./access-place.js";
 import * as base from "./core-base.js";
 import { Cause, Count, levelIndex } from "./counters.js";
 import { DataSide, Pending } from "./data-side.js";
@@ -49,7 +49,7 @@ const WAY_CAUSE = [
 
 /**
  * The parts of the pipeline, and what issue and commit do seldom: serialising micro-ops, string instructions,
- * accesses that are not one hit in one line, blame for lost slots. Times here are cycles, not stamps.
+ * accesses that are not one hit in one line, pieces of vectors, blame for lost slots. Times here are cycles, not stamps.
  */
 export abstract class RareCases extends base.CoreBase {
   protected readonly pipeline: PipelineSpec;
@@ -64,6 +64,7 @@ export abstract class RareCases extends base.CoreBase {
   /** Stamps from a commit that redirects to Fetch2 handing out again, when the line hits. */
   protected readonly wayBack: number;
   private readonly memoryLatency: number;
+  private readonly place = new AccessPlace();
   // What `rare` found out: cycle of issue, cause of what is lost, cycle of leaving the requests queue, last cycle at
   // which it had to look at what is behind it, cycles of its result and its commit, index after the operands.
   protected at = -0;
@@ -128,7 +129,7 @@ export abstract class RareCases extends base.CoreBase {
 
   /**
    * The rest of a micro-op that is out of the common: serialising, a repeated string instruction, an access that touches two
-   * lines, of a device, or that has been begun before. Stamps, with blame: `issue`, `sent` as far as known. Stamps: `front`,
+   * lines, of a device, of a piece, or that has been begun before. Stamps, with blame: `issue`, `sent` as far as known. Stamps: `front`,
    * before which it does not walk; the last commit. @returns DONE, PENDING or AGAIN.
    */
   protected rare(
@@ -165,7 +166,14 @@ export abstract class RareCases extends base.CoreBase {
     }
     this.sent = this.gate = serial ? this.at + memoryLatency : board.cycle(sent);
     if ((word0 & (LOAD | STORE)) !== 0)
-      return this.rareAccess(word0, block, addressAt, serial ? this.sent : board.cycle(front), committed);
+      return this.rareAccess(
+        word0,
+        row,
+        block,
+        addressAt,
+        serial ? this.sent : board.cycle(front),
+        committed,
+      );
     if ((word0 & REP) !== 0) {
       const end = data.rep(
         this.buffer.addresses,
@@ -188,28 +196,26 @@ export abstract class RareCases extends base.CoreBase {
 
   private rareAccess(
     word0: number,
+    row: number,
     block: number,
     addressAt: number,
     front: number,
     committed: number,
   ): number {
-    const { data, board } = this;
+    const { data, board, place } = this;
     const { stores } = data;
-    const { addresses } = this.buffer;
-    const address = addresses[addressAt];
-    const split = (word0 & SPLIT) !== 0;
-    const crosses = split || (address & 63) + ((word0 >> SIZE_SHIFT) & SIZE_MASK) > 64;
-    this.next = addressAt + (split ? 2 : 1);
+    place.find(this.buffer.addresses, addressAt, word0, this.decoded.rows[row + 2]);
+    this.next = place.next;
     const walkAt = data.floor > front ? data.floor : front;
-    if (!data.translate(address >>> 12, 0, walkAt)) return PENDING;
-    if (split && !data.translate(addresses[addressAt + 1] >>> 12, 1, walkAt)) return PENDING;
+    if (!data.translate(place.first >>> 12, 0, walkAt)) return PENDING;
+    if (place.pages && !data.translate(place.second >>> 12, 1, walkAt)) return PENDING;
     if (data.floor > this.sent) {
       this.sent = data.floor;
       // A walk's share of the slots is told apart when they are blamed.
       if (data.held !== 0) this.why = data.held;
     }
     this.done = this.at + this.memoryLatency + this.pipeline.memExtraAssumedLatency;
-    if ((word0 & LOAD) !== 0) return this.rareLoad(word0, block, addressAt, crosses);
+    if ((word0 & LOAD) !== 0) return this.rareLoad(word0, block);
     this.commit = this.sent;
     const before = board.cycle(board.words[At.LastStore]);
     this.gate = before > this.sent ? before : this.sent;
@@ -228,13 +234,13 @@ export abstract class RareCases extends base.CoreBase {
     return DONE;
   }
 
-  private rareLoad(word0: number, block: number, addressAt: number, crosses: boolean): number {
-    const { data, frames, port, board } = this;
+  /** The load at `place`. */
+  private rareLoad(word0: number, block: number): number {
+    const { data, frames, port, board, place } = this;
     const { stores, outstanding } = data;
-    const { addresses } = this.buffer;
-    const address = addresses[addressAt];
+    const address = place.first;
+    const crosses = place.two;
     const device = frames[address >>> 12] === DEVICE;
-    const split = (word0 & SPLIT) !== 0;
     let done: number;
     let served: number;
     if (data.granted >= 0) {
@@ -251,7 +257,7 @@ export abstract class RareCases extends base.CoreBase {
           return PENDING;
         }
       } else if (stores.empty > now) {
-        const covers = stores.covers(now, line, address & 63, (word0 >> SIZE_SHIFT) & SIZE_MASK, !split);
+        const covers = stores.covers(now, line, address & 63, place.bytes, !place.pages);
         if (covers === Covers.All) {
           this.values[Count.Forwarded]++;
           this.gate = this.commit = this.sent;
@@ -280,8 +286,7 @@ export abstract class RareCases extends base.CoreBase {
       outstanding.free[slot] = board.stamp(done);
     }
     if (crosses) {
-      const second = split ? addresses[addressAt + 1] : (address | 63) + 1;
-      const end = data.secondHalf(second, this.pc(word0, block), this.sent + 1, done, served);
+      const end = data.secondHalf(place.second, this.pc(word0, block), this.sent + 1, done, served);
       if (end < 0) return PENDING;
       done = end;
       served = data.secondLevel;
@@ -296,19 +301,18 @@ export abstract class RareCases extends base.CoreBase {
   }
 
   /** The store of a micro-op that `rareAccess` saw off. `commit`: stamp. */
-  protected pushOdd(word0: number, block: number, addressAt: number, commit: number): void {
-    const { addresses } = this.buffer;
+  protected pushOdd(word0: number, row: number, block: number, addressAt: number, commit: number): void {
+    const { place } = this;
     const { ppn, io } = this.pages;
     const { stores } = this.data;
-    const address = addresses[addressAt];
+    place.find(this.buffer.addresses, addressAt, word0, this.decoded.rows[row + 2]);
+    const { first: address, bytes } = place;
     const page = address >>> 12;
-    const bytes = (word0 >> SIZE_SHIFT) & SIZE_MASK;
-    const split = (word0 & SPLIT) !== 0;
     const line = (ppn[page] << 6) | ((address >>> 6) & 63);
     stores.push(line, address >>> 6, this.pc(word0, block), commit, address & 63, bytes);
     const device = io[page] !== 0;
-    if (split || (address & 63) + bytes > 64) {
-      const second = split ? addresses[addressAt + 1] : (address | 63) + 1;
+    if (place.two) {
+      const { second } = place;
       const secondPage = second >>> 12;
       const secondLine = (ppn[secondPage] << 6) | ((second >>> 6) & 63);
       stores.odd(secondLine, second >>> 6, device, io[secondPage] !== 0);

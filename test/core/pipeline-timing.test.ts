@@ -393,3 +393,35 @@ describe("time that is long", () => {
     expect(built.core.checkIdentities()).toEqual([]);
   });
 });
+
+describe("a vector", () => {
+  const run = (bytes: string, kind: "load" | "store", address: number) => {
+    const p = new Program();
+    p.exec(p.block(0x1000, [bytes], [[0, kind, 16]]), address);
+    const built = build(p, none);
+    const end = runAll(built);
+    expect(built.core.checkIdentities()).toEqual([]);
+    return { built, end };
+  };
+
+  it.each([
+    [0x8000, 0],
+    [0x8038, 0],
+    [0x803c, 1],
+  ])("is accessed 8 bytes at a time: at %d it has %d pieces in two lines", (address, splits) => {
+    for (const [bytes, kind, counted] of [
+      ["0f 10 03", "load", "numLoads"],
+      ["0f 11 03", "store", "numStores"],
+    ] as const) {
+      const { built } = run(bytes, kind, address);
+      expect(counter(built, counted)).toBe(2);
+      expect(counter(built, "splitAccesses")).toBe(splits);
+    }
+  });
+
+  it("has its second piece a cycle after its first: one memory micro-op a cycle", () => {
+    const p = new Program();
+    p.exec(p.block(0x1000, ["8b 03"], [[0, "load", 4]]), 0x8000);
+    expect(run("0f 10 03", "load", 0x8000).end).toBe(runAll(build(p, none)) + 1);
+  });
+});

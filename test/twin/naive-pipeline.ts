@@ -4,7 +4,7 @@ import { type Process, Rank, until } from "./clockwork.js";
 import type { Step, Way } from "./control.js";
 import { AtMost, type Fetched, FrontEnd, type Segment } from "./front-end.js";
 import { type Answer, NaiveCore, type NaiveParts } from "./naive-core.js";
-import type { MicroOp } from "./program.js";
+import { type MicroOp, type Touched, touched } from "./program.js";
 import { binding, type Cause, levelName, type Reason } from "./slots.js";
 import { NaiveOutstanding, type NaiveStore, StoreQueue } from "./store-queue.js";
 import type { Stretch } from "./stretches.js";
@@ -310,16 +310,10 @@ export class NaivePipelineCore extends NaiveCore {
   }
 
   /** The lines that an access touches: one, or two; the pages that must be translated for them. */
-  private *touched(issue: Issue): Process<number[]> {
-    const { microOp, operands } = issue;
-    const first = operands.shift()!;
-    if (microOp.split) {
-      const second = operands.shift()!;
-      yield* this.translate(issue, [first, second]);
-      return [first, second];
-    }
-    yield* this.translate(issue, [first]);
-    return (first & 63) + microOp.bytes > 64 ? [first, (first | 63) + 1] : [first];
+  private *touched(issue: Issue): Process<Touched> {
+    const access = touched(issue.microOp, issue.operands);
+    yield* this.translate(issue, access.twoPages ? access.lines : access.lines.slice(0, 1));
+    return access;
   }
 
   private physical(address: number): number {
@@ -328,10 +322,10 @@ export class NaivePipelineCore extends NaiveCore {
 
   private *load(issue: Issue): Process {
     const { spec, outstanding, queue } = this;
-    const addresses = yield* this.touched(issue);
+    const { lines: addresses, twoPages } = yield* this.touched(issue);
     const [page, offset] = [addresses[0] >>> 12, addresses[0] & 4095];
     if (this.parts.pages.io[page] === 0) {
-      const { bytes, split } = issue.microOp;
+      const { bytes } = issue.microOp;
       const from = issue.sent;
       for (let now = from; ; now++) {
         this.wait(issue, now, "store");
@@ -339,7 +333,7 @@ export class NaivePipelineCore extends NaiveCore {
         yield { turn: () => now };
         const covers = queue.covers(now, this.physical(addresses[0]), bytes);
         if (covers === "nothing") break;
-        if (covers === "all" && !split) {
+        if (covers === "all" && !twoPages) {
           this.count("forwardedLoads");
           issue.commit = issue.gate = issue.sent;
           return;
@@ -380,7 +374,7 @@ export class NaivePipelineCore extends NaiveCore {
 
   private *store(issue: Issue): Process {
     const { queue, spec, slots } = this;
-    const addresses = yield* this.touched(issue);
+    const { lines: addresses } = yield* this.touched(issue);
     const full = (now: number) => queue.inside(now).length >= spec.lsqStoreBuffer;
     let now = Math.max(issue.sent, this.lastStore?.committed ?? 0);
     if (full(now)) yield { turn: () => now };
