@@ -71,11 +71,13 @@ export const Count = {
   RepElements: 11,
   Uncached: 12,
   Splits: 13,
+  WrongPathLines: 14,
+  WrongPathMisses: 15,
   /** Plus BranchKind, from 1 on. */
-  Branches: 13,
-  Mispredicts: 20,
+  Branches: 15,
+  Mispredicts: 22,
   /** Plus Cause. */
-  Slots: 28,
+  Slots: 30,
 } as const;
 export const COUNTS = Count.Slots + CAUSES;
 
@@ -134,6 +136,18 @@ export class CoreCounters {
     set(
       Count.FetchLines,
       def("fetchLines", "Count", "instruction fetches (lines; chunks in the timing core)"),
+    );
+    set(
+      Count.WrongPathLines,
+      def(
+        "fetchWrongPathLines",
+        "Count",
+        "of them, lines behind a branch that were thrown away (pipeline core)",
+      ),
+    );
+    set(
+      Count.WrongPathMisses,
+      def("fetchWrongPathMisses", "Count", "lines behind a branch that a level below the L1I served"),
     );
     set(Count.Interrupts, def("interrupts", "Count", "asynchronous changes of control"));
     set(Count.RepElements, def("repElements", "Count", "iterations of repeated string instructions"));

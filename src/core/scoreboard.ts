@@ -22,6 +22,8 @@ export const LONG_AGO = -(1 << 25);
 export const REBASE_AT = 1 << 29;
 /** A stamp that does not come. */
 export const NEVER = 2 ** 30;
+/** Cycles from the base to what is later than all that is known. */
+const FAR_OFF = (NEVER >> CYCLE_SHIFT) - 1;
 
 /** Fixed places in `words` of the scoreboard. */
 export const At = {
@@ -128,6 +130,12 @@ export class Scoreboard {
   /** Stamp, without blame, of a cycle. */
   stamp(cycle: number): number {
     return ((cycle - this.base) * CYCLE) | 0;
+  }
+
+  /** Stamp of a cycle that may be as far off as it likes: below NEVER. */
+  limit(cycle: number): number {
+    const cycles = cycle - this.base;
+    return cycles < FAR_OFF ? cycles * CYCLE : FAR_OFF * CYCLE;
   }
 
   /** Unit of a class with several that is free first. */
