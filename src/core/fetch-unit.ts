@@ -104,7 +104,7 @@ export class FetchUnit extends lineFetch.LineFetch {
     this.position = (cycle > now ? cycle : now) | this.width;
   }
 
-  /** The buffer dropped its first `blocks` blocks, which are all executed. */
+  /** The buffer is about to drop its first `blocks` blocks, which are all executed. */
   drop(blocks: number): void {
     this.dropBlocks(blocks);
     this.handedBlk -= blocks;

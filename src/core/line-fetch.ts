@@ -82,6 +82,8 @@ export abstract class LineFetch {
   private lineEnd = 0;
   private lineWay = 0;
   private previous = -1;
+  /** The block before the first in the buffer. */
+  private dropped = -1;
   private startStamp = LONG_AGO;
   private request: number = LONG_AGO;
   private page = 0;
@@ -158,6 +160,7 @@ export abstract class LineFetch {
   }
 
   protected dropBlocks(blocks: number): void {
+    if (blocks > 0) this.dropped = this.buffer.blocks[blocks - 1];
     if (this.lineBlk < blocks - 1) {
       // Blocks that needed no line of their own.
       this.lineBlk = blocks - 1;
@@ -384,7 +387,7 @@ export abstract class LineFetch {
     this.poppedCount = this.ring[last | REQUEST];
     return this.wrongPath.follow(
       this,
-      this.buffer.blocks[this.lineBlk - 1],
+      this.lineBlk > 0 ? this.buffer.blocks[this.lineBlk - 1] : this.dropped,
       this.position,
       this.ring[last | AVAILABLE],
       decode,

@@ -140,8 +140,8 @@ export class PipelineCore extends IssueCommit {
 
   private refill(): void {
     const { blk } = this;
-    this.buffer.refill(blk, this.addressAt);
     this.fetch.drop(blk);
+    this.buffer.refill(blk, this.addressAt);
     this.addressAt = 0;
     this.blk = 0;
   }

@@ -186,6 +186,7 @@ export class WrongPath {
   private readonly window: number;
   /** What Fetch2 handed out in each of its last cycles: stamp from which it no longer takes room. As many as Decode's buffer holds. */
   private readonly groups: Int32Array;
+  private readonly seens: Int32Array;
   /** Issue of the last `window` micro-ops of the wrong path. */
   private readonly issues: Int32Array;
   private readonly mask: number;
@@ -205,6 +206,7 @@ export class WrongPath {
     this.issuable = spec.fu.intAlu.count * spec.fu.intAlu.opLatency;
     this.window = spec.executeInputBuffer * spec.decodeWidth;
     this.groups = new Int32Array(spec.decodeInputBuffer);
+    this.seens = new Int32Array(spec.decodeInputBuffer);
     this.issues = new Int32Array(this.window);
     // What can be handed out before Decode is stuck, and from the commit until fetch is told.
     const groups = this.groups.length + 2 + spec.branchFeedbackDelay;
@@ -252,6 +254,9 @@ export class WrongPath {
     let entry = 0;
     /** A cycle after the last issue on the right path that Decode had to see. */
     let seen = LONG_AGO;
+    let floor = LONG_AGO;
+    const { seens } = this;
+    seens.fill(LONG_AGO);
     let next = paths.behind(block);
     const stop = next + paths.length;
     const path = paths.all;
@@ -261,7 +266,7 @@ export class WrongPath {
       let more = instruction & (NEXT_LINE - 1);
       // Fetch2.
       if ((instruction & NEXT_LINE) !== 0) {
-        line = wrongLines ? lines.nextWrong(left & TIME, limit) : line + perLine;
+        line = wrongLines ? lines.nextWrong(floor > left ? floor : left & TIME, limit) : line + perLine;
         if (line === WAITS) return WAITS;
       }
       left++;
@@ -271,6 +276,7 @@ export class WrongPath {
         group = group + 1 === groups.length ? 0 : group + 1;
         const room = groups[group] & TIME;
         if (room > left) left = room | 1;
+        if (seens[group] > floor) floor = seens[group];
       }
       if ((left & TIME) >= limit) return decode;
       const there = (left & TIME) + this.toDecode;
@@ -299,7 +305,8 @@ export class WrongPath {
         count++;
         if (++entry === window) entry = 0;
       }
-      groups[group] = decode > seen ? decode : seen;
+      groups[group] = decode;
+      seens[group] = seen;
     }
   }
 }
