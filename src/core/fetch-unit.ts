@@ -12,7 +12,7 @@ import type { Translation } from "./translation.js";
 // A constant of this module is folded into the code; one of another module is looked up at each use.
 const { RECORD_SHIFT } = record;
 const { Row: ROW, RowEnd: ROW_END } = record.R;
-const { CROSSES, LAST, REFETCH, UOPS_SHIFT, UOPS_MASK, ROW_WORDS } = rowBits;
+const { CROSSES, LAST, OFFSET_SHIFT, REFETCH, UOPS_SHIFT, UOPS_MASK, ROW_WORDS } = rowBits;
 const { CYCLE, TIME, BLAME, LONG_AGO, NEVER } = stamps;
 const { NEW_LINE, WAY_MASK } = flow;
 const { WRONG_PATH } = flow;
@@ -133,10 +133,10 @@ export class FetchUnit extends lineFetch.LineFetch {
 
   /**
    * Execution hands out the next instruction itself: all before are issued. Finds the line it ends in.
-   * `blk`: its block, `more`: it ends in a line after the one before. @returns the stamp from which it can
-   * leave as far as lines are concerned, or NOT_THERE.
+   * `blk`: its block, `word0`: of its first row. @returns the stamp from which it can leave as far as lines are
+   * concerned, or NOT_THERE.
    */
-  enter(blk: number, more: boolean, commit: number): number {
+  enter(blk: number, word0: number, commit: number): number {
     const { ring, ringMask } = this;
     this.executing = blk;
     this.commit = commit;
@@ -154,8 +154,8 @@ export class FetchUnit extends lineFetch.LineFetch {
       first = segment;
       at = ring[((segment & ringMask) << SEGMENT_SHIFT) | AVAILABLE];
     }
-    if (more) {
-      this.pop(segment, this.position & TIME);
+    if ((word0 & CROSSES) !== 0) {
+      this.pop(segment, this.doneWith(word0, this.position));
       if (this.segments < segment + 2 && this.lines(segment + 2) < segment + 2) return NOT_THERE;
       this.segment = ++segment;
       first = segment;
@@ -174,6 +174,12 @@ export class FetchUnit extends lineFetch.LineFetch {
     this.rowEnd = rowEnd;
     this.handedAll = row === rowEnd;
     this.uops = uops;
+  }
+
+  /** Stamp at which Fetch2 is done with a line whose next instruction ends in the one behind: it reads how that begins. */
+  private doneWith(word0: number, position: number): number {
+    const straddles = ((word0 >>> OFFSET_SHIFT) & 63) !== 0;
+    return (straddles ? stamps.nextPlace(position, this.width) : position) & TIME;
   }
 
   /** The block at hand begins in a line of its own. @returns false when that is not there yet. */
@@ -218,8 +224,7 @@ export class FetchUnit extends lineFetch.LineFetch {
       if (!begun) left = leaves[instr & this.mask];
       begun = false;
       for (;;) {
-        decode++;
-        if ((decode & BLAME) > this.width) decode = (decode & TIME) + CYCLE + 1;
+        decode = stamps.nextPlace(decode, this.width);
         const there = left + this.toDecode;
         if (there > decode) decode = there | 1;
         const last = (rows[row] & LAST) !== 0;
@@ -272,7 +277,7 @@ export class FetchUnit extends lineFetch.LineFetch {
       if (more) {
         this.position = position;
         this.handedAll = false;
-        this.pop(segment, position & TIME);
+        this.pop(segment, this.doneWith(rows[row], position));
         if (this.segments < segment + 2 && this.lines(segment + 2) < segment + 2) break;
       }
       const waitFor = (uops - queue) | 0;

@@ -194,14 +194,14 @@ export abstract class IssueCommit extends rareCases.RareCases {
             fetch.decode = decode;
             fetch.issue = issue;
             fetch.issuedCount = uop;
-            let line = fetch.enter(blk, (word0 & CROSSES) !== 0, commitAt) | 0;
+            let line = fetch.enter(blk, word0, commitAt) | 0;
             if (line === NOT_THERE) {
               do {
                 if (!this.serveFetch()) {
                   left = BLOCKED;
                   break program;
                 }
-                line = fetch.enter(blk, (word0 & CROSSES) !== 0, commitAt) | 0;
+                line = fetch.enter(blk, word0, commitAt) | 0;
               } while (line === NOT_THERE);
             }
             entering = false;

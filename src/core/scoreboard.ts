@@ -158,6 +158,11 @@ export class Scoreboard {
   }
 }
 
+/** The place behind a place, of which a cycle has `width`: the cycle's stamp plus 1, 2, ... */
+export function nextPlace(place: number, width: number): number {
+  return (place & BLAME) < width ? place + 1 : (place & TIME) + CYCLE + 1;
+}
+
 /** A stamp after the base has moved on by `cycles`: with its blame, never before LONG_AGO. */
 export function rebased(stamp: number, cycles: number): number {
   const moved = stamp - cycles * CYCLE;

@@ -8,7 +8,7 @@ import * as stamps from "./scoreboard.js";
 // A constant of this module is folded into the code; one of another module is looked up at each use.
 const { RECORD_SHIFT } = record;
 const { Row: ROW, RowEnd: ROW_END, LowStart: LOW_START, LowEnd: LOW_END } = record.R;
-const { CROSSES, ROW_WORDS, UOPS_MASK, UOPS_SHIFT } = rowBits;
+const { CROSSES, OFFSET_SHIFT, ROW_WORDS, UOPS_MASK, UOPS_SHIFT } = rowBits;
 const { CYCLE, TIME, BLAME, LONG_AGO, NEVER } = stamps;
 
 /** No block, page or line follows. */
@@ -30,8 +30,10 @@ interface Layout {
   readonly paths: Map<number, Paths>;
 }
 
-/** In a path: the instruction ends in another line than the one before; below: its micro-ops. */
+/** In a path: the instruction ends in another line than the one before, and begins in that one; below: its micro-ops. */
 const NEXT_LINE = 1 << 15;
+const STRADDLES = 1 << 14;
+const PATH_OPS = STRADDLES - 1;
 const NO_PATH = -1;
 
 /** By block: what lies behind it, `length` instructions, written down when it is first asked for. */
@@ -80,16 +82,19 @@ class Paths {
     for (let i = start; i < this.used; i++) {
       let uops = 1;
       let crosses = false;
+      let begin = end;
       if (row === rowEnd && bytes === 0 && follows !== NONE) {
         const at = follows << RECORD_SHIFT;
         row = records[at | ROW];
         rowEnd = records[at | ROW_END];
-        crosses = (records[at | LOW_START] & 63) === 0;
+        begin = records[at | LOW_START];
+        crosses = (begin & 63) === 0;
         end = records[at | LOW_END];
         bytes = gap[follows];
         follows = next[follows];
       }
       if (row < rowEnd) {
+        begin = rows[row] >>> OFFSET_SHIFT;
         if ((rows[row] & CROSSES) !== 0) crosses = true;
         uops = (rows[row + 2] >>> UOPS_SHIFT) & UOPS_MASK;
         row += uops * ROW_WORDS;
@@ -104,7 +109,7 @@ class Paths {
         crosses = (end + size - 1) >> 6 !== (end - 1) >> 6;
         end += size;
       }
-      this.words[i] = uops | (crosses ? NEXT_LINE : 0);
+      this.words[i] = uops | (crosses ? NEXT_LINE | ((begin & 63) !== 0 ? STRADDLES : 0) : 0);
     }
     return start;
   }
@@ -184,9 +189,10 @@ export class WrongPath {
   private readonly issuable: number;
   /** Micro-ops that fit between Decode and issue. */
   private readonly window: number;
-  /** What Fetch2 handed out in each of its last cycles: stamp from which it no longer takes room. As many as Decode's buffer holds. */
+  /** What Fetch2 handed out in each of its last cycles: place at which that was decoded. As many as Decode's buffer holds. */
   private readonly groups: Int32Array;
-  private readonly seens: Int32Array;
+  /** A cycle after the last issue on the right path that Decode waited for to be done with that. */
+  private readonly seen: Int32Array;
   /** Issue of the last `window` micro-ops of the wrong path. */
   private readonly issues: Int32Array;
   private readonly mask: number;
@@ -206,7 +212,7 @@ export class WrongPath {
     this.issuable = spec.fu.intAlu.count * spec.fu.intAlu.opLatency;
     this.window = spec.executeInputBuffer * spec.decodeWidth;
     this.groups = new Int32Array(spec.decodeInputBuffer);
-    this.seens = new Int32Array(spec.decodeInputBuffer);
+    this.seen = new Int32Array(spec.decodeInputBuffer);
     this.issues = new Int32Array(this.window);
     // What can be handed out before Decode is stuck, and from the commit until fetch is told.
     const groups = this.groups.length + 2 + spec.branchFeedbackDelay;
@@ -241,10 +247,12 @@ export class WrongPath {
     issued: number,
     limit: number,
   ): number {
-    const { paths, perLine, wrongLines, groups, issues, width, issueLimit, issuable, window, mask } = this;
+    const { paths, perLine, wrongLines, groups, seen, issues, width, issueLimit, issuable, window, mask } =
+      this;
     const { words, issuedAt } = this.board;
     groups[0] = decode;
-    for (let i = 1; i < groups.length; i++) groups[i] = LONG_AGO;
+    groups.fill(LONG_AGO, 1);
+    seen.fill(LONG_AGO);
     let group = 0;
     let line = available & TIME;
     let at = issue & TIME;
@@ -252,44 +260,44 @@ export class WrongPath {
     let count = 0;
     /** count % window */
     let entry = 0;
-    /** A cycle after the last issue on the right path that Decode had to see. */
-    let seen = LONG_AGO;
-    let floor = LONG_AGO;
-    const { seens } = this;
-    seens.fill(LONG_AGO);
+    /** A cycle after the last issue on the right path that Decode waited for; that Fetch2 did. */
+    let waited = LONG_AGO;
+    let held = LONG_AGO;
     let next = paths.behind(block);
     const stop = next + paths.length;
     const path = paths.all;
     for (;;) {
       if (next === stop) throw new Error("a wrong path is longer than the buffers can hold");
       const instruction = path[next++];
-      let more = instruction & (NEXT_LINE - 1);
+      let more = instruction & PATH_OPS;
       // Fetch2.
       if ((instruction & NEXT_LINE) !== 0) {
-        line = wrongLines ? lines.nextWrong(floor > left ? floor : left & TIME, limit) : line + perLine;
-        if (line === WAITS) return WAITS;
+        if (!wrongLines) line += perLine;
+        else {
+          const done = (instruction & STRADDLES) !== 0 ? stamps.nextPlace(left, width) : left;
+          line = lines.nextWrong((done > held ? done : held) & TIME, limit);
+          if (line === WAITS) return WAITS;
+        }
       }
-      left++;
-      if ((left & BLAME) > width) left = (left & TIME) + CYCLE + 1;
+      left = stamps.nextPlace(left, width);
       if (line > left) left = line | 1;
       if ((left & BLAME) === 1) {
         group = group + 1 === groups.length ? 0 : group + 1;
         const room = groups[group] & TIME;
         if (room > left) left = room | 1;
-        if (seens[group] > floor) floor = seens[group];
+        if (seen[group] > held) held = seen[group];
       }
       if ((left & TIME) >= limit) return decode;
       const there = (left & TIME) + this.toDecode;
       for (; more > 0; more--) {
         // Decode.
-        decode++;
-        if ((decode & BLAME) > width) decode = (decode & TIME) + CYCLE + 1;
+        decode = stamps.nextPlace(decode, width);
         if (there > decode) decode = there | 1;
         let room: number;
         if (count < window) {
           const before = (ops + count - window) | 0;
           room = ((issued - before) | 0) > 0 ? words[issuedAt + (before & mask)] & TIME : NEVER;
-          seen = room + CYCLE;
+          waited = room + CYCLE;
         } else room = issues[entry];
         // What has not been issued is thrown away when the branch commits.
         if (room > commit) room = commit;
@@ -306,7 +314,7 @@ export class WrongPath {
         if (++entry === window) entry = 0;
       }
       groups[group] = decode;
-      seens[group] = seen;
+      seen[group] = waited;
     }
   }
 }
