@@ -152,7 +152,8 @@ export abstract class LineFetch {
     this.line = this.lineEnd = 0;
     this.previous = -1;
     this.prepared = blk;
-    this.poppedCount = this.requests;
+    // The last line goes when the next begins.
+    this.poppedCount = this.requests - 1;
     this.wrongCount = 0;
     this.wrong = this.translated = false;
     this.startStamp = now;
@@ -199,6 +200,8 @@ export abstract class LineFetch {
     const at = (n & this.ringMask) << SEGMENT_SHIFT;
     const available = this.ring[at | AVAILABLE];
     const request = this.ring[at | REQUEST];
+    // Who waits for the line behind it comes again.
+    if (request < this.poppedCount) return;
     this.popped[request & this.poppedMask] = available > stamp ? available : stamp;
     this.poppedCount = request + 1;
   }
