@@ -96,6 +96,8 @@ export abstract class LineFetch {
   private unresolved = false;
   /** Lines of the wrong path asked for behind the last segment: when each is at Fetch2. */
   private wrongCount = 0;
+  /** Behind a redirect that is known: Fetch2 and Decode are done with the wrong path. */
+  private followed = false;
   private wrongAvailable = new Int32Array(16);
   /** By page: the one behind it in the same address space, or NONE. */
   private readonly nextPage: Int32Array;
@@ -155,7 +157,7 @@ export abstract class LineFetch {
     // The last line goes when the next begins.
     this.poppedCount = this.requests - 1;
     this.wrongCount = 0;
-    this.wrong = this.translated = false;
+    this.wrong = this.translated = this.followed = false;
     this.startStamp = now;
     this.waiting = NOTHING;
   }
@@ -233,9 +235,7 @@ export abstract class LineFetch {
         }
         if (way !== START && !this.leaveWrongPath(redirect)) return n;
       }
-      // What is asked for in order goes a cycle later, at least.
-      let request = this.responses[(this.requests - this.fetchLimit) & this.responseMask] + CYCLE;
-      if (request < this.request + CYCLE) request = this.request + CYCLE;
+      let request = this.inOrder();
       const behind = this.requests - this.lineBuffer;
       if (behind >= 0) {
         if (this.poppedCount <= behind) return n;
@@ -252,6 +252,12 @@ export abstract class LineFetch {
       if (!this.send(at > 63 ? records[rec | PAGE2] : records[rec | PAGE], at & 63, request)) return n;
     }
     return this.segments;
+  }
+
+  /** Stamp of the next request, for all that the lines asked for before it say: a line a cycle, so many under way. */
+  private inOrder(): number {
+    const response = this.responses[(this.requests - this.fetchLimit) & this.responseMask];
+    return (response > this.request ? response : this.request) + CYCLE;
   }
 
   /** Stamp from which Fetch1 is on the way into the block whose first line comes next; NEVER: not known yet. */
@@ -354,9 +360,14 @@ export abstract class LineFetch {
         if (asked === NONE) break;
       }
     } else {
-      const done = this.followWrongPath(this.decode, this.issue, this.commit, this.issued(), redirect);
-      if (done === WAITS || (this.wrongLines && !this.restOfWrongPath(redirect))) return false;
-      this.wrongDecoded = done;
+      if (!this.followed) {
+        const done = this.followWrongPath(this.decode, this.issue, this.commit, this.issued(), redirect);
+        if (done === WAITS) return false;
+        this.wrongDecoded = done;
+        this.followed = true;
+      }
+      if (this.wrongLines && !this.restOfWrongPath(redirect)) return false;
+      this.followed = false;
       this.discard(this.wrongLines ? redirect : this.position & TIME);
     }
     this.wrongCount = 0;
@@ -370,6 +381,7 @@ export abstract class LineFetch {
   protected lookBehind(bound: number): void {
     if (!this.unresolved || !this.wrongLines) return;
     const limit = this.board.limit(bound + 1);
+    if (this.inOrder() >= limit) return;
     if (this.lineWay !== PREDICTED && this.branchHandedOut()) {
       const decode = this.decodedWhenHanded();
       const done = this.followWrongPath(decode, NEVER, NEVER, this.handedOps(), limit);
@@ -439,8 +451,8 @@ export abstract class LineFetch {
 
   /** Asks for the line behind the last. @returns WAITS, or NONE: there is none before `limit`. */
   private askWrong(limit: number): number {
-    let request = this.responses[(this.requests - this.fetchLimit) & this.responseMask] + CYCLE;
-    if (request < this.request + CYCLE) request = this.request + CYCLE;
+    let request = this.inOrder();
+    if (request >= limit) return NONE;
     const behind = this.requests - this.lineBuffer;
     if (behind >= 0) {
       if (this.poppedCount <= behind) return NONE;
