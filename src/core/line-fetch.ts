@@ -91,7 +91,7 @@ export abstract class LineFetch {
   /** The line asked for last is one of the wrong path. */
   private wrong = false;
   /** It has been walked for, and waits to be asked for, which it is not if fetch is redirected before. */
-  private translated = false;
+  private afterWalk = false;
   /** The next line lies behind a redirect that is not known yet. */
   private unresolved = false;
   /** Lines of the wrong path asked for behind the last segment: when each is at Fetch2. */
@@ -157,7 +157,7 @@ export abstract class LineFetch {
     // The last line goes when the next begins.
     this.poppedCount = this.requests - 1;
     this.wrongCount = 0;
-    this.wrong = this.translated = this.followed = false;
+    this.wrong = this.afterWalk = this.followed = false;
     this.startStamp = now;
     this.waiting = NOTHING;
   }
@@ -336,7 +336,7 @@ export abstract class LineFetch {
     if (this.waiting === DEVICE) this.values[UNCACHED]++;
     if (this.wrong && level !== 0) this.values[WRONG_MISSES]++;
     this.waiting = NOTHING;
-    this.translated = false;
+    this.afterWalk = false;
     // The line behind it goes later, also where this one waited for a walk.
     this.request = this.board.stamp(now);
     this.arrives(this.board.stamp(done), level, level === 0 ? 0 : done - now);
@@ -477,17 +477,17 @@ export abstract class LineFetch {
     const { port, translation, page, board } = this;
     const now = this.waitTime;
     if (this.waiting !== WALK) {
-      if (this.translated && this.wrong && board.stamp(now) >= this.redirect()) {
+      if (this.afterWalk && this.wrong && board.stamp(now) >= this.redirect()) {
         // Too late: it is not asked for.
         this.waiting = NOTHING;
-        this.translated = false;
+        this.afterWalk = false;
         this.request = board.stamp(now);
         this.arrives(this.request, 0, 0);
         return true;
       }
       if (this.ask(now)) return true;
       // What the L1I has refused is asked for again whatever happens.
-      if (port.retryAt > now) this.translated = false;
+      if (port.retryAt > now) this.afterWalk = false;
       this.waitTime = Math.max(now, port.retryAt);
       return false;
     }
@@ -503,7 +503,7 @@ export abstract class LineFetch {
     translation.lastIPage = -1;
     const cycles = done - board.cycle(this.request);
     this.itlb[TlbCount.WalkCycles] += cycles;
-    this.translated = true;
+    this.afterWalk = true;
     this.ring[((this.segments & this.ringMask) << SEGMENT_SHIFT) | WALKED] = cycles;
     // The line itself comes next; a hit needs no turn, but time order is kept all the same.
     this.waiting = this.pages.io[page] ? DEVICE : LINE;
