@@ -5,11 +5,11 @@ import { Coherence, type PrivateCaches } from "./coherence.js";
 import { Outcome, REQUESTERS, Requester, SERVED_BY_MEMORY } from "./contract.js";
 import { Metric, Single } from "./counters.js";
 import type { AttachedPrefetcher } from "./prefetch.js";
-import { NO_LINE } from "./tag-array.js";
+import { Victims } from "./victims.js";
 
 // Constants of this module are folded into the code; those of another module are looked up at each use.
 const { Shared: SHARED, Exclusive: EXCLUSIVE, Modified: MODIFIED } = LineState;
-const { Fetch: FETCH, Store: STORE, Prefetch: PREFETCH, Writeback: WRITEBACK } = Requester;
+const { Fetch: FETCH, Store: STORE, Prefetch: PREFETCH } = Requester;
 const {
   Accesses: ACCESSES,
   Hits: HITS,
@@ -20,7 +20,6 @@ const {
 const { Upgrades: UPGRADES, Supplied: SUPPLIED, Passed: PASSED } = Single;
 const { Hit: HIT, Merge: MERGE } = Outcome;
 const { Prefetched: PREFETCHED, Arriving: ARRIVING } = LineFlag;
-const NONE = NO_LINE;
 
 /** What a read of main memory is for, by the requester of the miss. */
 const TRAFFIC = new Array<Traffic>(REQUESTERS).fill(Traffic.Data);
@@ -29,7 +28,7 @@ TRAFFIC[Requester.Walk] = Traffic.Walk;
 TRAFFIC[Requester.Prefetch] = Traffic.Prefetch;
 
 /**
- * The way of a request through the caches: what each level does and what it costs. See README.md for the
+ * The way of a request through the caches down and of its line up: what each level does and what it costs. See README.md for the
  * rules; every function charges the resources on its way and returns a cycle.
  */
 export class Hierarchy {
@@ -43,11 +42,10 @@ export class Hierarchy {
   pc = 0;
   /** Cache above that takes the line of the request under way; null: a walker, which holds none. Exclusive levels ask. */
   private taker: Cache | null = null;
-  /** A line on its way up, which is written back at the same time: exclusive levels do not take it. */
-  private moving: number = NONE;
   /** Does the requester's own L1I hold the line? Then a read does not get ownership. */
   private ownShared = false;
   readonly coherence: Coherence;
+  private readonly victims: Victims;
 
   /**
    * @param privates by core
@@ -65,6 +63,7 @@ export class Hierarchy {
     private readonly dirtyHandOver: boolean,
   ) {
     this.coherence = new Coherence(privates);
+    this.victims = new Victims(memory);
   }
 
   /**
@@ -105,10 +104,7 @@ export class Hierarchy {
       return ready;
     }
     c.install(line, this.fillState(c, instruction, ownShared, write), ready, this.time, this.pc);
-    const victim = c.dirtyVictim;
-    if (victim !== NONE) this.writeBack(c, core, victim, Math.max(back, c.dirtyVictimReady) + c.tagLatency);
-    else if (c.cleanVictim !== NONE)
-      this.spill(c, core, c.cleanVictim, Math.max(back, c.dirtyVictimReady) + c.tagLatency);
+    this.victims.leave(c, core, back, this.time);
     return ready;
   }
 
@@ -139,7 +135,13 @@ export class Hierarchy {
         const back = bus.respond(port, supplied);
         // On a write the new owner has the duty to write the line back; on a read nobody has, so it goes below.
         if (!write && this.coherence.suppliedDirty)
-          this.writeInto(below, this.coherence.supplierCore, line, bus.arrival(bus.grantData(supplied)));
+          this.victims.writeInto(
+            below,
+            this.coherence.supplierCore,
+            line,
+            bus.arrival(bus.grantData(supplied)),
+            this.time,
+          );
         return back;
       }
     }
@@ -308,11 +310,7 @@ export class Hierarchy {
     c.moveUp(slot);
     if (!dirty || write) return;
     if (this.granted === EXCLUSIVE && this.taker !== this.privates[core].l1i) this.granted = MODIFIED;
-    else {
-      this.moving = line;
-      this.writeBack(c, core, line, data);
-      this.moving = NONE;
-    }
+    else this.victims.passOn(c, core, line, data, this.time);
   }
 
   /** The line is there or on its way. */
@@ -362,7 +360,12 @@ export class Hierarchy {
     }
     if (c.isPrivate) {
       this.granted = write ? MODIFIED : c.state[slot] >= EXCLUSIVE ? EXCLUSIVE : SHARED;
-    } else if (this.dirtyHandOver && c.state[slot] === MODIFIED && requester !== FETCH) {
+    } else if (
+      this.dirtyHandOver &&
+      c.state[slot] === MODIFIED &&
+      requester !== FETCH &&
+      this.taker !== this.privates[core].l1i
+    ) {
       if (write) {
         c.state[slot] = EXCLUSIVE;
       } else if (this.granted === EXCLUSIVE && !this.ownShared) {
@@ -388,66 +391,6 @@ export class Hierarchy {
     return write ? EXCLUSIVE : this.granted;
   }
 
-  /** A dirty line leaves `c` at `leave` or when the write buffer has room. */
-  private writeBack(c: Cache, core: number, line: number, leave: number): void {
-    const grant = c.bus.grantData(Math.max(leave, c.writeBuffer.availableAt));
-    c.writeBuffer.take(grant);
-    this.writeInto(c.below, core, line, c.bus.arrival(grant));
-  }
-
-  /** A clean victim of `c` goes to the exclusive level below, unless another cache above that holds it. */
-  private spill(c: Cache, core: number, line: number, leave: number): void {
-    const below = c.below!;
-    if (below.heldAbove(line)) return;
-    // Only a private level can know that others may hold it.
-    const state = below.isPrivate ? c.cleanVictimState : EXCLUSIVE;
-    const grant = c.bus.grantData(Math.max(leave, c.writeBuffer.availableAt));
-    c.writeBuffer.take(grant);
-    below.count(ACCESSES, core, WRITEBACK);
-    const slot = below.find(line);
-    if (slot >= 0) {
-      below.count(HITS, core, WRITEBACK);
-      below.array.policy.touch(slot);
-      return;
-    }
-    below.count(MISSES, core, WRITEBACK);
-    this.takeWhole(below, core, line, state, c.bus.arrival(grant));
-  }
-
-  /** A dirty line arrives at a level, which takes it whole: nothing is fetched. */
-  private writeInto(below: Cache | null, core: number, line: number, at: number): void {
-    if (below === null) {
-      this.memory.write(line, Traffic.Writeback, at);
-      return;
-    }
-    below.count(ACCESSES, core, WRITEBACK);
-    if (below.exclusive && (line === this.moving || below.heldAbove(line))) {
-      below.count(MISSES, core, WRITEBACK);
-      below.countSingle(PASSED);
-      this.writeBack(below, core, line, at + below.tagLatency);
-      return;
-    }
-    const slot = below.find(line);
-    if (slot >= 0) {
-      below.count(HITS, core, WRITEBACK);
-      below.state[slot] = MODIFIED;
-      below.array.policy.touch(slot);
-      return;
-    }
-    below.count(MISSES, core, WRITEBACK);
-    this.takeWhole(below, core, line, MODIFIED, at);
-  }
-
-  /** A level takes in a line from above that it does not hold. */
-  private takeWhole(c: Cache, core: number, line: number, state: number, at: number): void {
-    const slot = c.install(line, state, at, this.time);
-    c.flags[slot] &= ~ARRIVING;
-    const victim = c.dirtyVictim;
-    if (victim !== NONE) this.writeBack(c, core, victim, Math.max(at, c.dirtyVictimReady) + c.tagLatency);
-    else if (c.cleanVictim !== NONE)
-      this.spill(c, core, c.cleanVictim, Math.max(at, c.dirtyVictimReady) + c.tagLatency);
-  }
-
   /** A modified line of the core's own goes to a port of the bus above `below`, and to `below`. */
   private supplyOwn(
     from: Cache,
@@ -464,7 +407,7 @@ export class Hierarchy {
     from.countSingle(SUPPLIED);
     this.servedBy = below === null ? SERVED_BY_MEMORY : below.level;
     const back = bus.respond(port, supplied);
-    this.writeInto(below, core, line, bus.arrival(bus.grantData(supplied)));
+    this.victims.writeInto(below, core, line, bus.arrival(bus.grantData(supplied)), this.time);
     return back;
   }
 }

@@ -103,6 +103,8 @@ export abstract class LineFetch {
   private readonly nextPage: Int32Array;
   protected readonly wrongPath: wrong.WrongPath;
   private readonly wrongLines: boolean;
+  /** The translation of the line that waits is settled: its walk has begun. */
+  private translated = false;
 
   private readonly port: CorePort;
   private readonly pages: PageTable;
@@ -279,6 +281,7 @@ export abstract class LineFetch {
     this.page = page;
     this.inPage = inPage;
     this.request = request;
+    this.translated = false;
     this.values[FETCH_LINES]++;
     this.itlb[TLB_ACCESSES]++;
     if (page !== this.translation.lastIPage && !this.translation.findInstruction(page)) {
@@ -476,6 +479,7 @@ export abstract class LineFetch {
   proceed(): boolean {
     const { port, translation, page, board } = this;
     const now = this.waitTime;
+    if (!this.translated) this.lookAgain();
     if (this.waiting !== WALK) {
       if (this.afterWalk && this.wrong && board.stamp(now) >= this.redirect()) {
         // Too late: it is not asked for.
@@ -497,6 +501,7 @@ export abstract class LineFetch {
       return false;
     }
     this.waitTime = done;
+    this.translated = true;
     if (!translation.fetchWalk.over) return true;
     // A prefetcher may have walked for the page meanwhile.
     if (!translation.itlb.probe(page)) translation.itlb.fill(page);
@@ -508,6 +513,22 @@ export abstract class LineFetch {
     // The line itself comes next; a hit needs no turn, but time order is kept all the same.
     this.waiting = this.pages.io[page] ? DEVICE : LINE;
     return true;
+  }
+
+  /** When the page was looked up, not all that comes before had happened: a prefetcher may have brought or driven it out since. */
+  private lookAgain(): void {
+    const { itlb, translation, page } = this;
+    const there = translation.itlb.lookup(page);
+    if (there === (this.waiting !== WALK)) return;
+    translation.lastIPage = -1;
+    if (there) {
+      itlb[TlbCount.Misses]--;
+      this.waiting = this.pages.io[page] ? DEVICE : LINE;
+    } else {
+      itlb[TlbCount.Misses]++;
+      this.waiting = WALK;
+      translation.fetchWalk.begin(page);
+    }
   }
 
   /** Its state in a line, for the watchdog. */

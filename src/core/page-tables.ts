@@ -31,14 +31,13 @@ export class PageTables {
   readonly entryIndex: Float64Array;
   /** Parts of each 2 MB page, by its entry, until it is first walked for. */
   private readonly parts: Map<number, number[]>;
-  private readonly pageOf = new Map<number, number>();
+  /** Virtual pages by number: of (space, page), of each page id; page id that each was last seen mapped to, or -1. */
+  private readonly numberOf = new Map<number, number>();
+  private readonly virtual: Int32Array;
+  private readonly mapped: Int32Array;
 
   /** @param memoryMiB size of the machine's memory. */
-  constructor(
-    private readonly pages: PageTable,
-    memoryMiB: number,
-    largeKernelPages = false,
-  ) {
+  constructor(pages: PageTable, memoryMiB: number, largeKernelPages = false) {
     this.entryOf = Int32Array.from({ length: pages.count }, (_, page) => page);
     this.entryIndex = Float64Array.from(pages.vpn.subarray(0, pages.count));
     this.steps = new Uint8Array(pages.count).fill(WALK_LEVELS);
@@ -83,6 +82,14 @@ export class PageTables {
     }
     this.nodes = frames.length;
     this.nodeIndex = Float64Array.from(prefixes);
+    this.virtual = new Int32Array(pages.count);
+    for (let page = 0; page < pages.count; page++) {
+      const key = this.key(pages.asid[page], pages.vpn[page]);
+      const number = this.numberOf.get(key) ?? this.numberOf.size;
+      this.numberOf.set(key, number);
+      this.virtual[page] = number;
+    }
+    this.mapped = new Int32Array(this.numberOf.size).fill(-1);
   }
 
   private key(asid: number, vpn: number): number {
@@ -91,20 +98,19 @@ export class PageTables {
 
   /** A walk for this page has been done: it is now what its virtual page is mapped to, and with it all of a 2 MB page. */
   touched(page: number): void {
+    const { virtual, mapped } = this;
+    mapped[virtual[page]] = page;
+    if (this.parts.size === 0) return;
     const parts = this.parts.get(this.entryOf[page]);
-    if (parts !== undefined) {
-      for (const part of parts) this.map(part);
-      this.parts.delete(this.entryOf[page]);
-    } else this.map(page);
-  }
-
-  private map(page: number): void {
-    this.pageOf.set(this.key(this.pages.asid[page], this.pages.vpn[page]), page);
+    if (parts === undefined) return;
+    for (const part of parts) mapped[virtual[part]] = part;
+    this.parts.delete(this.entryOf[page]);
   }
 
   /** Page id that (asid, vpn) was last seen mapped to, or -1. Kernel pages: asid 0. */
   current(asid: number, vpn: number): number {
-    return this.pageOf.get(this.key(asid, vpn)) ?? -1;
+    const number = this.numberOf.get(this.key(asid, vpn));
+    return number === undefined ? -1 : this.mapped[number];
   }
 }
 

@@ -18,9 +18,11 @@ import { Cause, Count, levelIndex, TlbCount } from "./counters.js";
 import * as plan from "./timing-plan.js";
 
 // A constant of this module is folded into the code; one of another module is looked up at each use.
-const { NO_PLAN, PLAN_STORE, PLAN_LINE_WORDS } = plan;
+const { NO_PLAN, PLAN_BYTES, PLAN_HEAD, PLAN_LINE_WORDS, PLAN_MORE_SHIFT, PLAN_STORE, piecesOf } = plan;
 const { DEVICE, RUN_AHEAD } = base;
 const LINE_BYTES = 64;
+/** Of an access that is made in several pieces. */
+const PIECE_BYTES = 8;
 /** Block executions that are classified (and predicted) at a time. */
 const PREPARE = 32;
 
@@ -30,7 +32,7 @@ const Op = { Fetch: 0, Load: 1, Store: 2 } as const;
 /**
  * gem5's TimingSimpleCPU: one access outstanding, nothing overlapped. Each instruction fetches the aligned
  * chunks (`timingFetchBytes`) that it touches, one after the other, then does its accesses one after the
- * other (an access that touches two lines is two); executing takes no time. So cycles are the sum of the
+ * other (an access that touches two lines is two, a vector is accessed 8 bytes at a time); executing takes no time. So cycles are the sum of the
  * latencies of all accesses, which is exactly what gem5 reports.
  */
 export class TimingCore extends base.CoreBase {
@@ -41,6 +43,8 @@ export class TimingCore extends base.CoreBase {
   private instr = 0;
   private chunks = 0;
   private piece = 0;
+  /** It touches two lines, and the first has been accessed. */
+  private second = false;
   /** The access in progress walks, or has walked. */
   private walking = false;
   private inBlock = false;
@@ -144,7 +148,7 @@ export class TimingCore extends base.CoreBase {
     const { addresses } = this.buffer;
     const start = this.planStart[block];
     if (start === NO_PLAN) return false;
-    const linesAt = start + 3;
+    const linesAt = start + PLAN_HEAD;
     const accessesAt = linesAt + plans[start] * PLAN_LINE_WORDS;
     const accesses = plans[start + 1];
     let page = translation.lastIPage;
@@ -159,7 +163,7 @@ export class TimingCore extends base.CoreBase {
     for (let i = 0; i < accesses; i++) {
       const address = addresses[this.addressAt + i];
       const what = plans[accessesAt + i];
-      if ((address & (LINE_BYTES - 1)) + (what & (PLAN_STORE - 1)) > LINE_BYTES) return false;
+      if ((address & (LINE_BYTES - 1)) + (what & PLAN_BYTES) > LINE_BYTES) return false;
       if (address >>> 12 !== page) {
         page = address >>> 12;
         if (!dtlb.probe(page)) return false;
@@ -178,15 +182,18 @@ export class TimingCore extends base.CoreBase {
       page = address >>> 12;
       if (page !== translation.lastDPage) translation.findData(page);
       const line = frames[page] | ((address >>> 6) & 63);
-      if (plans[accessesAt + i] < PLAN_STORE) port.loadHit(line);
-      else port.storeHit(line);
+      const what = plans[accessesAt + i];
+      for (let more = (what >> PLAN_MORE_SHIFT) & PLAN_BYTES; more >= 0; more--)
+        if (what < PLAN_STORE) port.loadHit(line);
+        else port.storeHit(line);
     }
     const chunks = plans[start + 2];
+    const pieces = plans[start + 3];
     this.addressAt += accesses;
     this.values[Count.FetchLines] += chunks;
     this.counters.itlb[TlbCount.Accesses] += chunks;
-    this.counters.dtlb[TlbCount.Accesses] += accesses;
-    this.spend(this.commitCycle + chunks * port.fetchHitLatency + accesses * port.dataHitLatency, Cause.Base);
+    this.counters.dtlb[TlbCount.Accesses] += pieces;
+    this.spend(this.commitCycle + chunks * port.fetchHitLatency + pieces * port.dataHitLatency, Cause.Base);
     return true;
   }
 
@@ -219,7 +226,8 @@ export class TimingCore extends base.CoreBase {
       if (word0 & (LOAD | STORE)) {
         const size = (word0 >> SIZE_SHIFT) & SIZE_MASK;
         const pc = ((word0 & PAGE2 ? page2[block] : page[block]) << 12) | (word0 >>> OFFSET_SHIFT);
-        if (!this.data(word0 & LOAD ? Op.Load : Op.Store, size, pc, (word0 & SPLIT) !== 0, horizon))
+        const pieces = piecesOf(rows, this.row);
+        if (!this.data(word0 & LOAD ? Op.Load : Op.Store, size, pieces, pc, (word0 & SPLIT) !== 0, horizon))
           return false;
       } else if (word0 & REP) {
         const pc = ((word0 & PAGE2 ? page2[block] : page[block]) << 12) | (word0 >>> OFFSET_SHIFT);
@@ -249,27 +257,42 @@ export class TimingCore extends base.CoreBase {
     return true;
   }
 
-  private data(op: number, size: number, pc: number, split: boolean, horizon: number): boolean {
+  /** A load or store, in `pieces` of equal size; each that touches two lines is two accesses. */
+  private data(
+    op: number,
+    size: number,
+    pieces: number,
+    pc: number,
+    split: boolean,
+    horizon: number,
+  ): boolean {
     const { addresses } = this.buffer;
-    for (;;) {
-      const address = addresses[this.addressAt];
-      const offset = address & 4095;
-      const crosses = split || (offset & 63) + size > 64;
-      if (this.piece === 0) {
-        if (!this.access(op, address >>> 12, offset, pc, horizon)) return false;
-        if (!crosses) break;
+    const address = addresses[this.addressAt];
+    const whole = pieces === 1;
+    const bytes = whole ? size : PIECE_BYTES;
+    for (; this.piece < pieces; this.piece++) {
+      const offset = (address & 4095) + this.piece * bytes;
+      const crosses = (whole && split) || (offset & 63) + bytes > LINE_BYTES;
+      if (!this.second) {
+        if (!this.dataAt(op, offset, pc, split, horizon)) return false;
+        if (!crosses) continue;
         this.values[Count.Splits]++;
-        this.piece = 1;
-        if (split) this.addressAt++;
-      } else {
-        const second = split ? offset : (offset | 63) + 1;
-        if (!this.access(op, address >>> 12, second, pc, horizon)) return false;
-        this.piece = 0;
-        break;
+        this.second = true;
       }
+      const behind = whole && split ? 4096 + (addresses[this.addressAt + 1] & 4095) : (offset | 63) + 1;
+      if (!this.dataAt(op, behind, pc, split, horizon)) return false;
+      this.second = false;
     }
-    this.addressAt++;
+    this.piece = 0;
+    this.addressAt += split ? 2 : 1;
     return true;
+  }
+
+  /** At an offset in the page of the first slot, or in that of the second behind it. */
+  private dataAt(op: number, offset: number, pc: number, split: boolean, horizon: number): boolean {
+    const { addresses } = this.buffer;
+    const behind = split && offset > 4095;
+    return this.access(op, addresses[this.addressAt + (behind ? 1 : 0)] >>> 12, offset & 4095, pc, horizon);
   }
 
   private rep(kind: number, size: number, pc: number, horizon: number): boolean {

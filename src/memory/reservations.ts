@@ -45,8 +45,11 @@ export class Reservations {
     const joinsAfter = next < n && start[next] === t + length;
     if (joinsBefore && joinsAfter) {
       end[next - 1] = end[next];
-      start.copyWithin(next, next + 1, n);
-      end.copyWithin(next, next + 1, n);
+      // Few come after: a loop is faster than the engine's own copy.
+      for (let k = next + 1; k < n; k++) {
+        start[k - 1] = start[k];
+        end[k - 1] = end[k];
+      }
       this.count = n - 1;
     } else if (joinsBefore) {
       end[next - 1] = t + length;
@@ -56,8 +59,10 @@ export class Reservations {
       this.forget();
       return this.reserve(t, length);
     } else {
-      start.copyWithin(next + 1, next, n);
-      end.copyWithin(next + 1, next, n);
+      for (let k = n; k > next; k--) {
+        start[k] = start[k - 1];
+        end[k] = end[k - 1];
+      }
       start[next] = t;
       end[next] = t + length;
       this.count = n + 1;

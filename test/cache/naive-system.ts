@@ -560,7 +560,7 @@ export class NaiveSystem {
     }
     let state = granted;
     if (c.isPrivate) state = write ? "M" : l.state === "S" ? "S" : "E";
-    else if (this.dirtyHandOver && l.state === "M" && kind !== "inst") {
+    else if (this.dirtyHandOver && l.state === "M" && kind !== "inst" && taker !== this.l1i[core]) {
       if (write) l.state = "E";
       else if (granted === "E" && !ownShared) {
         l.state = "E";

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { Outcome, type Prefetcher, type PrefetcherHost } from "../../src/cache/contract.js";
-import { MemorySystem } from "../../src/cache/system.js";
+import { type MemoryOptions, MemorySystem } from "../../src/cache/system.js";
 import type { MachineInput } from "../../src/machine/spec.js";
-import { counter, machine } from "./machines.js";
+import { counter, machine, stateOf } from "./machines.js";
 
 /** Does nothing by itself; remembers what it is told. */
 class Mock implements Prefetcher {
@@ -33,13 +33,30 @@ class Mock implements Prefetcher {
 function make(
   level = "llc",
   change?: (m: MachineInput) => void,
+  options: MemoryOptions = {},
 ): { system: MemorySystem; host: PrefetcherHost; mock: Mock; pf: (name: string) => number } {
-  const system = new MemorySystem(machine("simple", change));
+  const system = new MemorySystem(machine("simple", change), options);
   const mock = new Mock();
   const host = system.attachPrefetcher(1, level, () => mock);
   const path = level === "llc" ? "llc" : `cpu1.${level}`;
   return { system, host, mock, pf: (name) => counter(system, `${path}.${name}.cpu1`) };
 }
+
+describe("a prefetcher at the L1I", () => {
+  it("leaves the duty to write a line back where it is", () => {
+    const { system, host } = make("l1i", undefined, { dirtyHandOver: true });
+    const port = system.port(1);
+    // Line 0 is written, and driven out of its set of the L1D into the LLC, dirty.
+    port.store(0, 0, 0, 0);
+    for (let way = 1; way <= 8; way++) port.load(32 * way, 32 * way, 0, 1000 * way);
+    expect(stateOf(system, "cpu1.l1d", 0)).toBe("I");
+    expect(stateOf(system, "llc", 0)).toBe("M");
+    host.target.enqueue(0, 0, 20_000);
+    port.uncached(1, false, 21_000);
+    expect(stateOf(system, "cpu1.l1i", 0)).toBe("S");
+    expect(stateOf(system, "llc", 0)).toBe("M");
+  });
+});
 
 describe("a prefetcher at the LLC", () => {
   it("brings a line that the core then finds there", () => {

@@ -47,6 +47,21 @@ describe("the timing core", () => {
     expect(cycles(p)).toBe(3);
   });
 
+  it.each([
+    [0x8000, 2],
+    [0x8038, 2],
+    [0x803c, 3],
+  ])("accesses a vector of 16 bytes at %d in pieces of 8: %d accesses", (address, accesses) => {
+    for (const [bytes, kind] of [
+      ["0f 10 03", "load"],
+      ["0f 11 03", "store"],
+    ] as const) {
+      const p = new Program();
+      p.exec(p.block(0x1000, [bytes], [[0, kind, 16]]), address);
+      expect(cycles(p)).toBe(1 + accesses);
+    }
+  });
+
   it("waits for a miss and blames its level", () => {
     const p = new Program();
     p.exec(p.block(0x1000, ["8b 03"], [[0, "load", 4]]), 0x8000);

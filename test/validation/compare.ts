@@ -137,18 +137,6 @@ export class Comparison {
           }),
         ),
       );
-    const rest = table(
-      ["machine", "program", "data accesses fewer", "what then remains"],
-      MACHINES.flatMap((machine) =>
-        PROGRAMS.map((program) => {
-          const ours = this.ours(program, machine, "timing");
-          const theirs = GEM5[machine].timing[program];
-          const fewer = theirs.dataAccesses - ours.dataAccesses;
-          const remains = ours.cycles + fewer - theirs.cycles;
-          return [`\`${machine}\``, program, number(fewer), number(remains).replace("-", "−")];
-        }),
-      ),
-    );
     const valgrind = table(
       ["program", "count", "muswarm", "cachegrind", "difference"],
       PROGRAMS.flatMap((program) =>
@@ -162,7 +150,6 @@ export class Comparison {
     return new Map([
       ["cycles-pipeline", cycles("pipeline")],
       ["cycles-timing", cycles("timing")],
-      ["accesses", rest],
       ["counts-simple", counts("simple", "timing", CACHE_COUNTS)],
       ["counts-gem5-ddr4", counts("gem5-ddr4", "timing", CACHE_COUNTS)],
       [

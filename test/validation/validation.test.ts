@@ -17,17 +17,14 @@ describe.each(MACHINES)("on %s", (machine) => {
     expect(share(ours.microOps, theirs.microOps)).toBeLessThan(0.0002);
   });
 
-  it.each(PROGRAMS)(
-    "%s takes TimingSimpleCPU's cycles to 0.5 per cent (with narrow buses to 3)",
-    (program) => {
-      const ours = comparison.ours(program, machine, "timing");
-      const theirs = GEM5[machine].timing[program];
-      expect(share(ours.cycles, theirs.cycles)).toBeLessThan(0.005);
-      // Where no miss depends on where pages lie, and buses are wide, all of the difference is known.
-      if (machine === "simple" && program !== "qsort")
-        expect(ours.cycles - ours.dataAccesses).toBe(theirs.cycles - theirs.dataAccesses);
-    },
-  );
+  it.each(PROGRAMS)("%s takes TimingSimpleCPU's cycles", (program) => {
+    const ours = comparison.ours(program, machine, "timing");
+    const theirs = GEM5[machine].timing[program];
+    expect(ours.dataAccesses).toBe(theirs.dataAccesses);
+    // On qsort it depends on where pages lie which lines conflict; with DRAM, which rows and banks they are in.
+    if (machine === "simple" && program !== "qsort") expect(ours.cycles).toBe(theirs.cycles);
+    else expect(share(ours.cycles, theirs.cycles)).toBeLessThan(0.0005);
+  });
 
   it.each(PROGRAMS)("%s misses and writes back as TimingSimpleCPU does", (program) => {
     const ours = comparison.ours(program, machine, "timing");
