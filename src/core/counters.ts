@@ -44,7 +44,7 @@ const CAUSE_TEXT: readonly (readonly [number, string, string])[] = [
   [Cause.Serialise, "serialise", "serialising instructions, system calls and returns, drained pipeline"],
   [Cause.Execute, "execute", "latency of functional units at in-order commit"],
   [Cause.Dependency, "dependency", "waiting for a result of a functional unit or an L1D hit"],
-  [Cause.Structural, "structural", "functional units, load/store queue, issue and commit limits"],
+  [Cause.Structural, "structural", "functional units, load/store queues, issue and commit limits"],
   [Cause.Store, "store", "store buffer full or draining; in the timing core stores that miss"],
   [Cause.Itlb, "itlb", "page walks for instructions"],
   [Cause.Dtlb, "dtlb", "page walks for data"],
@@ -71,13 +71,15 @@ export const Count = {
   RepElements: 11,
   Uncached: 12,
   Splits: 13,
-  WrongPathLines: 14,
-  WrongPathMisses: 15,
+  Forwarded: 14,
+  PartlyCovered: 15,
+  WrongPathLines: 16,
+  WrongPathMisses: 17,
   /** Plus BranchKind, from 1 on. */
-  Branches: 15,
-  Mispredicts: 22,
+  Branches: 17,
+  Mispredicts: 24,
   /** Plus Cause. */
-  Slots: 30,
+  Slots: 32,
 } as const;
 export const COUNTS = Count.Slots + CAUSES;
 
@@ -153,6 +155,22 @@ export class CoreCounters {
     set(Count.RepElements, def("repElements", "Count", "iterations of repeated string instructions"));
     set(Count.Uncached, def("uncachedAccesses", "Count", "accesses to device pages"));
     set(Count.Splits, def("splitAccesses", "Count", "accesses that touch two lines"));
+    set(
+      Count.Forwarded,
+      def(
+        "forwardedLoads",
+        "Count",
+        "loads whose data a store in the store buffer had: no access of the L1D",
+      ),
+    );
+    set(
+      Count.PartlyCovered,
+      def(
+        "partlyCoveredLoads",
+        "Count",
+        "loads that waited for a store in the store buffer that had a part of their data",
+      ),
+    );
     KINDS.forEach((kind, i) => {
       if (i === 0) return;
       set(Count.Branches + i, def(`branches.${kind}`, "Count", `branches committed: ${kind}`));

@@ -2,7 +2,7 @@ import { type CorePort, NOT_NOW } from "../cache/contract.js";
 import { type PageTable, SlotKind } from "../loader/contract.js";
 import type { PipelineSpec } from "../machine/spec.js";
 import type { CoreParts } from "./core-base.js";
-import { type CoreCounters, Count, levelIndex, TlbCount } from "./counters.js";
+import { Cause, type CoreCounters, Count, levelIndex, TlbCount } from "./counters.js";
 import type { Scoreboard } from "./scoreboard.js";
 import { Outstanding, StoreBuffer } from "./store-buffer.js";
 import type { Translation } from "./translation.js";
@@ -44,8 +44,8 @@ export class DataSide {
   dirty = false;
   /** No access of the micro-op before this cycle. */
   floor = -0;
-  /** It is there that the load/store unit or the L1D held it up, not a walk. */
-  held = false;
+  /** What held it up until then (Cause), where that was not a walk: the load/store unit, the L1D, a store. */
+  held = 0;
   /** Cycles of walk that the micro-op waited. */
   walked = -0;
   /** The load whose turn has been: when its data is there, when it went, who served; -1: none. */
@@ -110,7 +110,7 @@ export class DataSide {
   reset(): void {
     this.dirty = false;
     this.floor = 0;
-    this.held = false;
+    this.held = 0;
     this.walked = 0;
     this.granted = -1;
     this.half = -1;
@@ -172,7 +172,7 @@ export class DataSide {
       this.pendingTime = Math.max(now, port.retryAt);
       // A load that the L1D refuses is looked at anew then: stores may have gone, and taken its place.
       if (pending === Pending.Load && port.retryAt > now) {
-        this.hold(port.retryAt);
+        this.hold(port.retryAt, Cause.Structural);
         this.pending = Pending.Nothing;
       }
       return false;
@@ -208,15 +208,15 @@ export class DataSide {
     this.counters.dtlb[TlbCount.WalkCycles] += done - this.walkStart;
     this.walked += done - this.walkStart;
     this.floor = done;
-    this.held = false;
+    this.held = 0;
     this.pending = Pending.Nothing;
     return true;
   }
 
   /** The access cannot go before `cycle`. */
-  hold(cycle: number): void {
+  hold(cycle: number, why: number): void {
     this.floor = cycle;
-    this.held = true;
+    this.held = why;
     this.dirty = true;
   }
 

@@ -8,18 +8,18 @@ import { Pending } from "./data-side.js";
 import * as fetching from "./fetch-unit.js";
 import * as rareCases from "./rare.js";
 import * as stamps from "./scoreboard.js";
+import { Covers, Room } from "./store-buffer.js";
 
 // A constant of this module is folded into the code; one of another module is looked up at each use.
-const { CLASS_MASK, CROSSES, LAST, LOAD, SERIAL, SIZE_MASK, SIZE_SHIFT, SPLIT, STORE } = rowBits;
+const { CLASS_MASK, CROSSES, LAST, LOAD, PIECE, SERIAL, SIZE_MASK, SIZE_SHIFT, SPLIT, STORE } = rowBits;
 const { ROW_WORDS } = rowBits;
-const { ANY } = rareCases;
 const { DEVICE } = base;
 const { CYCLE, TIME, BLAME, FRONT, CYCLE_SHIFT } = stamps;
 const { RECORD_SHIFT } = record;
 const { Row: ROW, RowEnd: ROW_END } = record.R;
 const MEM = rowBits.UopClass.Mem;
 const ACCESS = LOAD | STORE;
-const UNCOMMON = SERIAL | SPLIT;
+const UNCOMMON = SERIAL | SPLIT | PIECE;
 /** Upper half of word 1 of a micro-op with at most two sources. */
 const NO_UPPER_SOURCES = rowBits.NO_REG * 257;
 const SLOTS = Count.Slots;
@@ -34,12 +34,19 @@ const {
   Busy: BUSY,
   Several: SEVERAL,
   Lost: LOST,
+  Seen: SEEN,
+  Transfers: TRANSFERS,
+  Requests: REQUESTS,
+  LastStore: LAST_STORE,
 } = stamps.At;
 const { WAY_MASK, WRONG_PATH } = flow;
 const NOT_DONE = NOT_NOW;
 const NOT_THERE = fetching.NOT_THERE;
 const { Pending: RARE_PENDING, Again: AGAIN } = rareCases.Outcome;
 const PENDING_STORES = Pending.Stores;
+const { Nothing: UNCOVERED, All: COVERED, Part: PARTLY } = Covers;
+const { NotYet: NO_ROOM_YET } = Room;
+const FORWARDED = Count.Forwarded;
 
 /** Why execution came back. */
 export const Left = {
@@ -81,6 +88,9 @@ export abstract class IssueCommit extends rareCases.RareCases {
   protected issue = 0;
   protected issueUsed = 0;
   protected issueMemory = 0;
+  /** Issue as the front end sees it, and when the last memory micro-op left the requests queue. */
+  protected shown = 0;
+  private lastSent = 0;
   private commitMemory = 0;
   /** `commitCycle` as a stamp. */
   protected commitStamp = 0;
@@ -94,6 +104,8 @@ export abstract class IssueCommit extends rareCases.RareCases {
     this.left2 = stamps.rebased(this.left2, cycles);
     this.decode = stamps.rebased(this.decode, cycles);
     this.issue = stamps.rebased(this.issue, cycles);
+    this.shown = stamps.rebased(this.shown, cycles);
+    this.lastSent = stamps.rebased(this.lastSent, cycles);
     this.commitStamp = stamps.rebased(this.commitStamp, cycles);
   }
 
@@ -134,7 +146,6 @@ export abstract class IssueCommit extends rareCases.RareCases {
     const assumed = (pipeline.memExtraAssumedLatency * CYCLE) | 0;
     const memoryLatency = words[LATENCY + MEM] | 0;
     const hitLatency = (port.dataHitLatency * CYCLE) | 0;
-    const hitDone = (hitLatency > assumed ? hitLatency : assumed) | 0;
     const refetch = fetch.microBranches | 0;
     const limit = this.runLimit() | 0;
     let row = this.row | 0;
@@ -146,6 +157,8 @@ export abstract class IssueCommit extends rareCases.RareCases {
     let issue = this.issue | 0;
     let issueUsed = this.issueUsed | 0;
     let issueMemory = this.issueMemory | 0;
+    let shown = this.shown | 0;
+    let lastSent = this.lastSent | 0;
     let commitAt = board.stamp(this.commitCycle) | 0;
     let commitSlots = this.commitSlots | 0;
     let commitMemory = this.commitMemory | 0;
@@ -172,7 +185,7 @@ export abstract class IssueCommit extends rareCases.RareCases {
           left = BOUNDARY;
           break;
         }
-        if (issue > ahead) {
+        if (shown > ahead) {
           left = AHEAD;
           break;
         }
@@ -267,10 +280,37 @@ export abstract class IssueCommit extends rareCases.RareCases {
           let done: number;
           let next = addressAt;
           let leaving: number = NOTHING;
-          if ((word0 & (ACCESS | SERIAL)) === 0) {
+          // Of memory micro-ops: when it leaves the functional unit, and the requests queue, and what came of that.
+          let push = 0;
+          let sent = 0;
+          let gate = 0;
+          let why = at & BLAME;
+          if (klass !== MEM && (word0 & SERIAL) === 0) {
             commit = (at & TIME) + words[LATENCY + klass];
             done = commit | DEPENDENCY;
           } else {
+            push = at + memoryLatency;
+            if (klass === MEM) {
+              // What its operands need has committed.
+              other = words[SEEN + (word1 & 255)];
+              if (other > push) push = other;
+              other = words[SEEN + ((word1 >>> 8) & 255)];
+              if (other > push) push = other;
+              if (word1 >>> 16 !== NO_UPPER_SOURCES) {
+                other = words[SEEN + ((word1 >>> 16) & 255)];
+                if (other > push) push = other;
+                other = words[SEEN + (word1 >>> 24)];
+                if (other > push) push = other;
+              }
+              other = words[words[REQUESTS]];
+              if (other > push) push = other;
+            }
+            // The queues in order, room in the transfers queue; a load: no store in it.
+            sent = push;
+            other = words[words[TRANSFERS]];
+            if ((word0 & LOAD) !== 0 && words[LAST_STORE] > other) other = words[LAST_STORE];
+            if (lastSent > other) other = lastSent;
+            if (other > (sent & TIME)) sent = ((other & TIME) + CYCLE) | STRUCTURAL;
             let address = 0;
             let frame = 0;
             if ((word0 & ACCESS) !== 0) {
@@ -284,15 +324,10 @@ export abstract class IssueCommit extends rareCases.RareCases {
               frame === DEVICE
             ) {
               // Not the common case.
-              const outcome = this.rare(
-                word0,
-                row,
-                block,
-                addressAt,
-                board.cycle(at),
-                at & BLAME,
-                board.cycle(commitAt),
-              );
+              let front = push;
+              if (lastSent > front) front = lastSent + CYCLE;
+              if (shown + CYCLE > front) front = shown + CYCLE;
+              const outcome = this.rare(word0, row, block, addressAt, at, front, sent, commitAt);
               if (outcome === RARE_PENDING) {
                 break;
               }
@@ -308,85 +343,116 @@ export abstract class IssueCommit extends rareCases.RareCases {
                 this.moveBase(cycles);
                 slot = stamps.rebased(slot, cycles) | 0;
                 issue = stamps.rebased(issue, cycles) | 0;
+                shown = stamps.rebased(shown, cycles) | 0;
+                lastSent = stamps.rebased(lastSent, cycles) | 0;
+                push = stamps.rebased(push, cycles) | 0;
                 position = stamps.rebased(position, cycles) | 0;
                 left2 = stamps.rebased(left2, cycles) | 0;
                 ahead = stamps.rebased(ahead, cycles) | 0;
                 commitAt = 0;
                 commitSlots = commitLimit;
               }
-              at = board.stamp(this.at) | this.why;
+              why = this.why;
+              at = board.stamp(this.at) | 0;
+              sent = board.stamp(this.sent) | 0;
+              gate = board.stamp(this.gate) | 0;
+              if ((word0 & SERIAL) !== 0) push = sent;
               commit = board.stamp(this.commit) | 0;
-              done = board.stamp(this.done) | this.doneBlame;
+              done = board.stamp(this.done) | DEPENDENCY;
             } else {
-              const now = (at & TIME) + memoryLatency;
+              why = sent & BLAME;
+              sent &= TIME;
+              done = ((at & TIME) + memoryLatency + assumed) | DEPENDENCY;
               const page = address >>> 12;
               const line = frame | ((address >>> 6) & 63);
               if (page !== translation.lastDPage && !translation.findData(page)) {
-                data.walkFor(page, 0, board.cycle(now));
+                let front = push & TIME;
+                if (lastSent > front) front = lastSent + CYCLE;
+                if (shown + CYCLE > front) front = shown + CYCLE;
+                data.walkFor(page, 0, board.cycle(front));
                 break;
               }
               next = (addressAt + 1) | 0;
               if ((word0 & LOAD) !== 0) {
-                if (stores.earliest <= now && !stores.drain(now, ANY)) {
-                  data.pending = PENDING_STORES;
-                  break;
-                }
-                let entry = 0;
-                for (let i = 1; i < free.length; i++) if (free[i] < free[entry]) entry = i;
-                if (free[entry] > now) {
-                  at = (free[entry] - memoryLatency) | STRUCTURAL;
-                  if (stores.left !== stores.taken) {
-                    // Stores may leave before; they take slots too.
-                    data.hold(board.cycle(free[entry]));
-                    again = true;
-                    continue;
-                  }
-                }
-                commit = (at & TIME) + memoryLatency;
-                if (port.loadHit(line)) {
-                  done = (commit + hitDone) | DEPENDENCY;
-                  commit = commit + hitLatency;
-                  free[entry] = commit;
-                } else {
-                  const end = +port.load(line, address >>> 6, this.pc(word0, block), board.cycle(commit));
-                  if (end === NOT_DONE) {
-                    this.waitForLoad(word0, block, address, board.cycle(commit), at & BLAME);
+                let covered: number = UNCOVERED;
+                if (stores.empty > sent) {
+                  covered = stores.covers(sent, line, address & 63, (word0 >> SIZE_SHIFT) & SIZE_MASK, true);
+                  if (covered > COVERED) {
+                    this.waitForStore(covered);
+                    if (covered === PARTLY) {
+                      again = true;
+                      continue;
+                    }
                     break;
                   }
-                  const there = board.stamp(end) | 0;
-                  free[entry] = there;
-                  const served = port.servedBy | 0;
-                  const blame = served === 0 ? DEPENDENCY : LOAD_CAUSE + levelIndex(served);
-                  done = (commit + assumed) | DEPENDENCY;
-                  if (there >= commit + assumed) done = there | blame;
-                  if (there > commit) {
-                    if (served !== 0 && there > commit + assumed) at = (at & TIME) | blame;
-                    commit = there;
+                }
+                if (covered === COVERED) {
+                  this.values[FORWARDED]++;
+                  commit = sent;
+                } else {
+                  let entry = 0;
+                  for (let i = 1; i < free.length; i++) if (free[i] < free[entry]) entry = i;
+                  if (free[entry] > sent) {
+                    if (stores.left !== stores.taken) {
+                      // Stores may leave before; they take slots too.
+                      data.hold(board.cycle(free[entry]), STRUCTURAL);
+                      again = true;
+                      continue;
+                    }
+                    sent = free[entry];
+                    why = STRUCTURAL;
+                  }
+                  if (port.loadHit(line)) commit = sent + hitLatency;
+                  else {
+                    const end = +port.load(line, address >>> 6, this.pc(word0, block), board.cycle(sent));
+                    if (end === NOT_DONE) {
+                      this.waitForLoad(word0, block, address, board.cycle(sent), why);
+                      break;
+                    }
+                    commit = board.stamp(end) | 0;
+                    const served = port.servedBy | 0;
+                    if (served !== 0 && commit > sent + assumed) why = LOAD_CAUSE + levelIndex(served);
+                  }
+                  free[entry] = commit;
+                }
+                gate = sent;
+              } else {
+                commit = gate = sent;
+                other = words[LAST_STORE] & TIME;
+                if (other > gate) gate = other;
+                if (!stores.roomy) {
+                  const room = stores.room(gate, commitAt) | 0;
+                  if (room === NO_ROOM_YET) {
+                    data.pending = PENDING_STORES;
+                    break;
+                  }
+                  gate = room;
+                  if (room > commitAt && room > sent) {
+                    commit = room;
+                    why = STORE_CAUSE;
                   }
                 }
-              } else {
-                if (!stores.known(1) && !stores.drain(at & TIME, stores.size - 1)) {
-                  data.pending = PENDING_STORES;
-                  break;
-                }
-                const entry = stores.freeAt(1) | 0;
-                if (entry > (at & TIME)) at = entry | STORE_CAUSE;
-                done = ((at & TIME) + memoryLatency) | DEPENDENCY;
-                commit = (at & TIME) + memoryLatency + CYCLE;
                 leaving = PLAIN;
               }
             }
           }
           // All is known: nothing below fails.
           decode = slot;
-          const blame = at & BLAME;
           at &= TIME;
           const later = (issue - at) >> 31;
           const memory = ((klass ^ MEM) - 1) >> 31;
           issue = at;
           issueUsed = (issueUsed & ~later) + 1;
           issueMemory = (issueMemory & ~later) - memory;
-          words[issuedAt + (uop & mask)] = at;
+          if (at > shown) shown = at;
+          if (memory !== 0) {
+            lastSent = sent;
+            if (gate - CYCLE > shown) shown = gate - CYCLE;
+            const ring = words[REQUESTS];
+            words[ring] = sent | STRUCTURAL;
+            words[REQUESTS] = words[ring + nextOffset];
+          }
+          words[issuedAt + (uop & mask)] = shown;
           uop = (uop + 1) | 0;
           words[FREE + klass] = at + words[BUSY + klass];
           if (unit >= 0) board.free[unit] = (at + board.issueLatency[klass]) | STRUCTURAL;
@@ -398,21 +464,34 @@ export abstract class IssueCommit extends rareCases.RareCases {
           const newCommit = commitAt + ((commit - commitAt) & waits) + (CYCLE & full);
           const lost = (((newCommit - commitAt) >> CYCLE_SHIFT) * commitLimit - commitSlots) & moved;
           if (again || segment >= 0) {
-            if (lost !== 0) this.blame(lost, full !== 0 ? STRUCTURAL : blame, segment);
+            if (lost !== 0) this.blame(lost, full !== 0 ? STRUCTURAL : why, segment);
             segment = NO_SEGMENT;
             if (again) {
               data.reset();
               again = false;
             }
-          } else words[LOST + ((blame & ~full) | (STRUCTURAL & full))] += lost;
+          } else words[LOST + ((why & ~full) | (STRUCTURAL & full))] += lost;
           commitAt = newCommit;
           commitSlots = (commitSlots & ~moved) + 1;
           commitMemory = (commitMemory & ~moved) - memory;
-          words[oldest] = (commitAt - (memoryLatency & memory)) | STRUCTURAL;
+          // Memory micro-ops leave their unit for the requests queue, others when they commit.
+          words[oldest] = ((commitAt & ~memory) + (push & memory & TIME)) | STRUCTURAL;
           words[OLDEST + klass] = words[oldest + nextOffset];
+          if (memory !== 0) {
+            // The first to commit in its cycle is seen by what is pushed in that cycle.
+            const seen = commitAt | (commitSlots > 1 ? 1 : 0);
+            const ring = words[TRANSFERS];
+            words[ring] = seen;
+            words[TRANSFERS] = words[ring + nextOffset];
+            if ((word0 & STORE) !== 0) words[LAST_STORE] = seen;
+          }
           const word2 = rows[row + 2];
           words[word2 & 255] = done;
           words[(word2 >>> 8) & 255] = done;
+          // What commits last in its cycle is seen in the next.
+          other = (commitAt + (CYCLE & ~((commitSlots - commitLimit) >> 31))) | DEPENDENCY;
+          words[SEEN + (word2 & 255)] = other;
+          words[SEEN + ((word2 >>> 8) & 255)] = other;
           if (leaving !== NOTHING) {
             if (leaving === PLAIN) {
               const address = addresses[addressAt];
@@ -420,14 +499,15 @@ export abstract class IssueCommit extends rareCases.RareCases {
                 frames[address >>> 12] | ((address >>> 6) & 63),
                 address >>> 6,
                 this.pc(word0, block),
-                0,
                 commitAt,
+                address & 63,
+                (word0 >> SIZE_SHIFT) & SIZE_MASK,
               );
-            } else this.pushOdd(word0, block, addressAt, commitAt);
+            } else this.pushOdd(word0, row, block, addressAt, commitAt);
           }
           if (((word0 & SERIAL) | (word2 & refetch)) !== 0) {
             if ((word0 & SERIAL) !== 0 && commitAt > issue) {
-              issue = commitAt;
+              issue = shown = commitAt;
               issueUsed = issueMemory = 0;
             }
             // The rest of the instruction is fetched anew.
@@ -484,6 +564,8 @@ export abstract class IssueCommit extends rareCases.RareCases {
     this.issue = issue;
     this.issueUsed = issueUsed;
     this.issueMemory = issueMemory;
+    this.shown = shown;
+    this.lastSent = lastSent;
     this.commitStamp = commitAt;
     this.commitCycle = board.cycle(commitAt);
     this.commitSlots = commitSlots;

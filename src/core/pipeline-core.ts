@@ -33,6 +33,7 @@ export class PipelineCore extends IssueCommit {
       this.issue = this.commitStamp;
       this.issueUsed = this.issueMemory = 0;
     }
+    if (this.shown < this.issue) this.shown = this.issue;
     this.fetch.restart(this.blk, this.commitStamp);
     this.instr = this.fetch.handed;
   }
@@ -66,9 +67,9 @@ export class PipelineCore extends IssueCommit {
         if (status < 0) continue;
         if (status === RunStatus.Position) {
           // Stores and fetch may have something to do before the cycle of the last commit.
-          const issue = board.cycle(this.issue) + 1;
-          this.fetchUpTo(this.blk, this.commitStamp, issue);
-          const next = this.earliest(issue);
+          const shown = board.cycle(this.shown) + 1;
+          this.fetchUpTo(this.blk, this.commitStamp, shown);
+          const next = this.earliest(shown);
           if (next > this.time) this.time = next;
           return status;
         }
@@ -83,14 +84,14 @@ export class PipelineCore extends IssueCommit {
         return status as RunStatus;
       } else if (far) {
       } else {
-        const issue = board.cycle(this.issue) + 1;
-        this.fetchUpTo(this.blk, this.commitStamp, issue);
-        const next = this.earliest(issue);
+        const shown = board.cycle(this.shown) + 1;
+        this.fetchUpTo(this.blk, this.commitStamp, shown);
+        const next = this.earliest(shown);
         if (next > horizon) {
           if (next > this.time) this.time = next;
           return RunStatus.Blocked;
         }
-        if (!this.turn(horizon, issue)) return RunStatus.Blocked;
+        if (!this.turn(horizon, shown)) return RunStatus.Blocked;
       }
     }
   }

@@ -9,16 +9,17 @@ import {
   SERIAL,
   SIZE_MASK,
   SIZE_SHIFT,
-  SPLIT,
   STORE,
 } from "../loader/decode/rows.js";
 import type { PipelineSpec } from "../machine/spec.js";
+import { AccessPlace } from "./access-place.js";
 import * as base from "./core-base.js";
 import { Cause, Count, levelIndex } from "./counters.js";
 import { DataSide, Pending } from "./data-side.js";
 import { FetchUnit, ringSize } from "./fetch-unit.js";
 import { Segment } from "./line-fetch.js";
-import { At, CYCLE, CYCLE_SHIFT, FRONT, Scoreboard } from "./scoreboard.js";
+import { At, BLAME, CYCLE, CYCLE_SHIFT, FRONT, Scoreboard } from "./scoreboard.js";
+import { Covers, Room } from "./store-buffer.js";
 
 // A constant of this module is folded into the code; one of another module is looked up at each use.
 const SHIFT = RECORD_SHIFT;
@@ -26,9 +27,10 @@ const SECOND = PAGE2;
 const { DEVICE } = base;
 const OFFSET = OFFSET_SHIFT;
 const { Page: ON_PAGE, Page2: ON_PAGE2 } = R;
+const { NotYet: NO_ROOM_YET } = Room;
 
 /** More stores than any buffer holds. */
-export const ANY = 1 << 30;
+const ANY = 1 << 30;
 /** What became of a rare micro-op: all is known; something is pending; it has to be looked at once more. */
 export const Outcome = { Done: 0, Pending: 1, Again: 2 } as const;
 const { Done: DONE, Pending: PENDING, Again: AGAIN } = Outcome;
@@ -45,7 +47,7 @@ const WAY_CAUSE = [
 
 /**
  * The parts of the pipeline, and what issue and commit do seldom: serialising micro-ops, string instructions,
- * accesses that are not one hit in one line, blame for lost slots. Times here are cycles, not stamps.
+ * accesses that are not one hit in one line, pieces of vectors, blame for lost slots. Times here are cycles, not stamps.
  */
 export abstract class RareCases extends base.CoreBase {
   protected readonly pipeline: PipelineSpec;
@@ -57,14 +59,16 @@ export abstract class RareCases extends base.CoreBase {
   /** Stamps from a commit that redirects to Fetch2 handing out again, when the line hits. */
   protected readonly wayBack: number;
   private readonly memoryLatency: number;
-  // What `rare` found out: cycle of issue, cause of what is lost, cycles of data and commit, index after the
-  // operands, cause of waiting for the data.
+  private readonly place = new AccessPlace();
+  // What `rare` found out: cycle of issue, cause of what is lost, cycle of leaving the requests queue, last cycle at
+  // which it had to look at what is behind it, cycles of its result and its commit, index after the operands.
   protected at = -0;
   protected why = 0;
+  protected sent = -0;
+  protected gate = -0;
   protected done = -0;
   protected commit = -0;
   protected next = 0;
-  protected doneBlame = 0;
 
   constructor(id: number, parts: base.CoreParts) {
     super(id, parts, parts.spec.core.pipeline.executeCommitLimit);
@@ -94,31 +98,44 @@ export abstract class RareCases extends base.CoreBase {
   }
 
   protected waitForLoad(word0: number, block: number, address: number, now: number, why: number): void {
-    if (why === Cause.Structural) this.data.hold(now);
+    if (why === Cause.Structural) this.data.hold(now, why);
     const line = this.frames[address >>> 12] | ((address >>> 6) & 63);
     this.data.wait(Pending.Load, false, line, address >>> 6, this.pc(word0, block), now);
   }
 
+  /** A store has to wait for its turn, or be done, before the load can go on. */
+  protected waitForStore(covers: number): void {
+    const { data, board } = this;
+    if (covers === Covers.Pending) data.pending = Pending.Stores;
+    else {
+      if (data.held !== Cause.Store) this.values[Count.PartlyCovered]++;
+      data.hold(board.cycle(data.stores.partDone), Cause.Store);
+    }
+  }
+
   /**
-   * The rest of issue for a micro-op that is out of the common: serialising, a repeated string instruction, an
-   * access that touches two lines, of a device, or that has been begun before. @returns DONE, PENDING or AGAIN.
+   * The rest of a micro-op that is out of the common: serialising, a repeated string instruction, an access that touches two
+   * lines, of a device, of a piece, or that has been begun before. Stamps, with blame: `issue`, `sent` as far as known. Stamps: `front`,
+   * before which it does not walk; the last commit. @returns DONE, PENDING or AGAIN.
    */
   protected rare(
     word0: number,
     row: number,
     block: number,
     addressAt: number,
-    at: number,
-    why: number,
-    commitCycle: number,
+    issue: number,
+    front: number,
+    sent: number,
+    committed: number,
   ): number {
-    const { data, board } = this;
+    const { data, board, memoryLatency } = this;
     const { stores } = data;
-    this.at = at;
-    this.why = why;
-    this.doneBlame = Cause.Dependency;
+    const serial = (word0 & SERIAL) !== 0;
+    this.at = board.cycle(issue);
+    this.why = (serial ? issue : sent) & BLAME;
     this.next = addressAt;
-    if ((word0 & SERIAL) !== 0) {
+    if (serial) {
+      const commitCycle = board.cycle(committed);
       if (commitCycle > this.at) {
         this.at = commitCycle;
         this.why = Cause.Serialise;
@@ -133,7 +150,16 @@ export abstract class RareCases extends base.CoreBase {
         this.why = Cause.Store;
       }
     }
-    if ((word0 & (LOAD | STORE)) !== 0) return this.rareAccess(word0, block, addressAt);
+    this.sent = this.gate = serial ? this.at + memoryLatency : board.cycle(sent);
+    if ((word0 & (LOAD | STORE)) !== 0)
+      return this.rareAccess(
+        word0,
+        row,
+        block,
+        addressAt,
+        serial ? this.sent : board.cycle(front),
+        committed,
+      );
     if ((word0 & REP) !== 0) {
       const end = data.rep(
         this.buffer.addresses,
@@ -141,7 +167,7 @@ export abstract class RareCases extends base.CoreBase {
         (this.decoded.rows[row + 2] >> 16) & 15,
         (word0 >> SIZE_SHIFT) & SIZE_MASK,
         this.pc(word0, block),
-        this.at + this.memoryLatency,
+        this.sent,
       );
       if (end < 0) return PENDING;
       this.next = data.repNext;
@@ -154,110 +180,130 @@ export abstract class RareCases extends base.CoreBase {
     return DONE;
   }
 
-  protected rareAccess(word0: number, block: number, addressAt: number): number {
-    const { data, board, memoryLatency } = this;
+  private rareAccess(
+    word0: number,
+    row: number,
+    block: number,
+    addressAt: number,
+    front: number,
+    committed: number,
+  ): number {
+    const { data, board, place } = this;
     const { stores } = data;
-    const { addresses } = this.buffer;
-    const address = addresses[addressAt];
-    const page = address >>> 12;
-    const split = (word0 & SPLIT) !== 0;
-    const crosses = split || (address & 63) + ((word0 >> SIZE_SHIFT) & SIZE_MASK) > 64;
-    this.next = addressAt + (split ? 2 : 1);
-    if (data.floor > this.at + memoryLatency) {
-      this.at = data.floor - memoryLatency;
+    place.find(this.buffer.addresses, addressAt, word0, this.decoded.rows[row + 2]);
+    this.next = place.next;
+    const walkAt = data.floor > front ? data.floor : front;
+    if (!data.translate(place.first >>> 12, 0, walkAt)) return PENDING;
+    if (place.pages && !data.translate(place.second >>> 12, 1, walkAt)) return PENDING;
+    if (data.floor > this.sent) {
+      this.sent = data.floor;
       // A walk's share of the slots is told apart when they are blamed.
-      if (data.held) this.why = Cause.Structural;
+      if (data.held !== 0) this.why = data.held;
     }
-    if (!data.translate(page, 0, this.at + memoryLatency)) return PENDING;
-    if (split && !data.translate(addresses[addressAt + 1] >>> 12, 1, this.at + memoryLatency)) return PENDING;
-    if ((word0 & LOAD) !== 0) return this.rareLoad(word0, block, addressAt, crosses);
-    const entries = crosses ? 2 : 1;
-    if (!stores.known(entries) && !stores.drain(board.stamp(this.at), Math.max(0, stores.size - entries))) {
-      data.pending = Pending.Stores;
-      return PENDING;
+    this.done = this.at + this.memoryLatency + this.pipeline.memExtraAssumedLatency;
+    if ((word0 & LOAD) !== 0) return this.rareLoad(word0, block);
+    this.commit = this.sent;
+    const before = board.cycle(board.words[At.LastStore]);
+    this.gate = before > this.sent ? before : this.sent;
+    if (!stores.roomy) {
+      const room = stores.room(board.stamp(this.gate), committed);
+      if (room === NO_ROOM_YET) {
+        data.pending = Pending.Stores;
+        return PENDING;
+      }
+      this.gate = board.cycle(room);
+      if (room > committed && this.gate > this.sent) {
+        this.commit = this.gate;
+        this.why = Cause.Store;
+      }
     }
-    const room = board.cycle(stores.freeAt(entries));
-    if (room > this.at) {
-      this.at = room;
-      this.why = Cause.Store;
-    }
-    this.commit = this.at + memoryLatency + 1;
-    this.done = this.at + memoryLatency;
     return DONE;
   }
 
-  protected rareLoad(word0: number, block: number, addressAt: number, crosses: boolean): number {
-    const { data, frames, port, board, memoryLatency } = this;
+  /** The load at `place`. */
+  private rareLoad(word0: number, block: number): number {
+    const { data, frames, port, board, place } = this;
     const { stores, outstanding } = data;
-    const { addresses } = this.buffer;
-    const address = addresses[addressAt];
+    const address = place.first;
+    const crosses = place.two;
     const device = frames[address >>> 12] === DEVICE;
-    const assumed = this.pipeline.memExtraAssumedLatency;
     let done: number;
     let served: number;
     if (data.granted >= 0) {
       // Its turn has been; the time is that of the turn.
-      if (data.grantedTime > this.at + memoryLatency) this.at = data.grantedTime - memoryLatency;
+      if (data.grantedTime > this.sent) this.sent = data.grantedTime;
       done = data.granted;
       served = data.grantedLevel;
     } else {
-      if (stores.left !== stores.taken && !stores.drain(board.stamp(this.at + memoryLatency), ANY)) {
-        data.pending = Pending.Stores;
-        return PENDING;
+      const line = (this.pages.ppn[address >>> 12] << 6) | ((address >>> 6) & 63);
+      const now = board.stamp(this.sent);
+      if (device) {
+        if (!stores.drain(now, ANY)) {
+          data.pending = Pending.Stores;
+          return PENDING;
+        }
+      } else if (stores.empty > now) {
+        const covers = stores.covers(now, line, address & 63, place.bytes, !place.pages);
+        if (covers === Covers.All) {
+          this.values[Count.Forwarded]++;
+          this.gate = this.commit = this.sent;
+          return DONE;
+        }
+        if (covers !== Covers.Nothing) {
+          this.waitForStore(covers);
+          return covers === Covers.Pending ? PENDING : AGAIN;
+        }
       }
       const slot = outstanding.first();
       const free = board.cycle(outstanding.free[slot]);
-      if (free > this.at + memoryLatency) {
-        this.at = free - memoryLatency;
+      if (free > this.sent) {
+        this.sent = free;
         this.why = Cause.Structural;
-        data.hold(free);
+        data.hold(free, Cause.Structural);
         if (stores.left !== stores.taken) return AGAIN;
       }
       const pc = this.pc(word0, block);
-      const line = (this.pages.ppn[address >>> 12] << 6) | ((address >>> 6) & 63);
-      done = device ? NOT_NOW : port.load(line, address >>> 6, pc, this.at + memoryLatency);
+      done = device ? NOT_NOW : port.load(line, address >>> 6, pc, this.sent);
       if (done === NOT_NOW) {
-        data.wait(Pending.Load, device, line, address >>> 6, pc, this.at + memoryLatency);
+        data.wait(Pending.Load, device, line, address >>> 6, pc, this.sent);
         return PENDING;
       }
       served = levelIndex(port.servedBy);
       outstanding.free[slot] = board.stamp(done);
     }
     if (crosses) {
-      const second = (word0 & SPLIT) !== 0 ? addresses[addressAt + 1] : (address | 63) + 1;
-      const end = data.secondHalf(second, this.pc(word0, block), this.at + memoryLatency + 1, done, served);
+      const end = data.secondHalf(place.second, this.pc(word0, block), this.sent + 1, done, served);
       if (end < 0) return PENDING;
       done = end;
       served = data.secondLevel;
     }
-    this.commit = this.at + memoryLatency;
-    if (done > this.commit) {
-      if (served !== 0 && done - this.at > memoryLatency + assumed) this.why = Cause.Load + served;
-      else if (device) this.why = Cause.Uncached;
-      this.commit = done;
-    }
-    if (this.at + memoryLatency + assumed > done) done = this.at + memoryLatency + assumed;
-    else if (served !== 0) this.doneBlame = Cause.Load + served;
-    this.done = done;
+    if (served !== 0 && done > this.sent + this.pipeline.memExtraAssumedLatency)
+      this.why = Cause.Load + served;
+    else if (device) this.why = Cause.Uncached;
+    this.commit = done;
+    if (crosses) this.sent++;
+    this.gate = this.sent;
     return DONE;
   }
 
-  /** The one or two stores of a micro-op that `rareAccess` issued. `commit`: stamp. */
-  protected pushOdd(word0: number, block: number, addressAt: number, commit: number): void {
-    const { addresses } = this.buffer;
+  /** The store of a micro-op that `rareAccess` saw off. `commit`: stamp. */
+  protected pushOdd(word0: number, row: number, block: number, addressAt: number, commit: number): void {
+    const { place } = this;
     const { ppn, io } = this.pages;
     const { stores } = this.data;
-    const pc = this.pc(word0, block);
-    const address = addresses[addressAt];
-    const split = (word0 & SPLIT) !== 0;
-    const crosses = split || (address & 63) + ((word0 >> SIZE_SHIFT) & SIZE_MASK) > 64;
-    const second = split ? addresses[addressAt + 1] : (address | 63) + 1;
-    for (let half = address; ; half = second) {
-      const page = half >>> 12;
-      stores.push((ppn[page] << 6) | ((half >>> 6) & 63), half >>> 6, pc, io[page], commit);
-      if (half === second || !crosses) break;
-    }
-    if (crosses) this.values[Count.Splits]++;
+    place.find(this.buffer.addresses, addressAt, word0, this.decoded.rows[row + 2]);
+    const { first: address, bytes } = place;
+    const page = address >>> 12;
+    const line = (ppn[page] << 6) | ((address >>> 6) & 63);
+    stores.push(line, address >>> 6, this.pc(word0, block), commit, address & 63, bytes);
+    const device = io[page] !== 0;
+    if (place.two) {
+      const { second } = place;
+      const secondPage = second >>> 12;
+      const secondLine = (ppn[secondPage] << 6) | ((second >>> 6) & 63);
+      stores.odd(secondLine, second >>> 6, device, io[secondPage] !== 0);
+      this.values[Count.Splits]++;
+    } else if (device) stores.odd(-1, 0, true, false);
   }
 
   /**

@@ -33,7 +33,7 @@ export const At = {
   Latency: REGS,
   /** By class: how much earlier than its sources it may issue. */
   Early: REGS + 8,
-  /** By class: index of the oldest entry of its ring of commits. */
+  /** By class: index of the oldest entry of its ring. */
   Oldest: REGS + 16,
   /** By class: stamp at which its one unit is free again. */
   Free: REGS + 24,
@@ -43,8 +43,15 @@ export const At = {
   Several: REGS + 40,
   /** By Cause (and FRONT): slots lost that have not been told to the counters yet. */
   Lost: REGS + 48,
-  /** Rings of the last commits of each class, as many as its pipelines hold; `ringEntries` on: index of the entry that follows. */
-  Ring: REGS + 80,
+  /** By register: from when a memory micro-op may use what its last writer leaves, which has committed then. */
+  Seen: REGS + 80,
+  /** Index of the oldest entry of the ring of memory micro-ops in the transfers queue: when each commits; and of the requests queue: when each leaves it. */
+  Transfers: 2 * REGS + 80,
+  Requests: 2 * REGS + 81,
+  /** When the last store commits. Here and in Transfers, lowest bit set: seen in the next cycle only. */
+  LastStore: 2 * REGS + 82,
+  /** Rings: when the last micro-ops of each class left its pipelines, as many as they hold; the two queues. `nextOffset` on: index of the entry that follows. */
+  Ring: 2 * REGS + 83,
 } as const;
 
 /**
@@ -86,8 +93,9 @@ export class Scoreboard {
       const fu = spec.fu[CLASS_FIELD[c]];
       this.unitBase[c] = units;
       units += fu.count;
-      sizes.push(c === UopClass.Mem ? spec.lsqTransfersQueue : fu.count * fu.opLatency);
+      sizes.push(fu.count * fu.opLatency);
     }
+    sizes.push(spec.lsqTransfersQueue, spec.lsqRequestsQueue);
     this.unitBase[UOP_CLASSES] = units;
     this.free = new Int32Array(units).fill(LONG_AGO);
     this.nextOffset = sizes.reduce((a, b) => a + b, 0);
@@ -96,15 +104,21 @@ export class Scoreboard {
     this.words = words;
     words.fill(LONG_AGO, At.Register, At.Register + REGS);
     words.fill(LONG_AGO, At.Free, At.Free + UOP_CLASSES);
+    words.fill(LONG_AGO, At.Seen, At.Seen + REGS);
+    words[At.LastStore] = LONG_AGO;
     words.fill(LONG_AGO, At.Ring, At.Ring + this.nextOffset);
     words.fill(LONG_AGO, this.issuedAt);
     let at: number = At.Ring;
+    for (const [i, size] of sizes.entries()) {
+      words[i < UOP_CLASSES ? At.Oldest + i : At.Transfers + i - UOP_CLASSES] = at;
+      for (let k = 0; k < size; k++) words[at + this.nextOffset + k] = k + 1 < size ? at + k + 1 : at;
+      at += size;
+    }
     let several = false;
     for (let c = 0; c < UOP_CLASSES; c++) {
       const fu = spec.fu[CLASS_FIELD[c]];
       words[At.Latency + c] = fu.opLatency * CYCLE;
       words[At.Early + c] = RELATIVE_LATENCY[c] * CYCLE;
-      words[At.Oldest + c] = at;
       words[At.Busy + c] = NEVER_BUSY;
       this.issueLatency[c] = fu.issueLatency * CYCLE;
       const most = c === UopClass.Mem ? spec.executeMemoryIssueLimit : spec.executeIssueLimit;
@@ -115,9 +129,6 @@ export class Scoreboard {
           several = true;
         }
       }
-      const next = at + this.nextOffset;
-      for (let i = 0; i < sizes[c]; i++) words[next + i] = i + 1 < sizes[c] ? at + i + 1 : at;
-      at += sizes[c];
     }
     this.several = several;
   }
@@ -152,6 +163,8 @@ export class Scoreboard {
     this.base += cycles;
     rebaseStamps(words, At.Register, At.Register + REGS, cycles);
     rebaseStamps(words, At.Free, At.Free + UOP_CLASSES, cycles);
+    rebaseStamps(words, At.Seen, At.Seen + REGS, cycles);
+    rebaseStamps(words, At.LastStore, At.LastStore + 1, cycles);
     rebaseStamps(words, At.Ring, At.Ring + this.nextOffset, cycles);
     rebaseStamps(words, this.issuedAt, words.length, cycles);
     rebaseStamps(free, 0, free.length, cycles);

@@ -9,20 +9,18 @@ import {
   ROW_WORDS,
   SIZE_MASK,
   SIZE_SHIFT,
-  SPLIT,
   STORE,
 } from "../loader/decode/rows.js";
+import { AccessPlace } from "./access-place.js";
 import { RunStatus } from "./contract.js";
 import * as base from "./core-base.js";
 import { Cause, Count, levelIndex, TlbCount } from "./counters.js";
 import * as plan from "./timing-plan.js";
 
 // A constant of this module is folded into the code; one of another module is looked up at each use.
-const { NO_PLAN, PLAN_BYTES, PLAN_HEAD, PLAN_LINE_WORDS, PLAN_MORE_SHIFT, PLAN_STORE, piecesOf } = plan;
+const { NO_PLAN, PLAN_BEHIND_SHIFT, PLAN_BYTES, PLAN_LINE_WORDS, PLAN_SAME_SLOT, PLAN_STORE } = plan;
 const { DEVICE, RUN_AHEAD } = base;
 const LINE_BYTES = 64;
-/** Of an access that is made in several pieces. */
-const PIECE_BYTES = 8;
 /** Block executions that are classified (and predicted) at a time. */
 const PREPARE = 32;
 
@@ -42,7 +40,6 @@ export class TimingCore extends base.CoreBase {
   private rowEnd = 0;
   private instr = 0;
   private chunks = 0;
-  private piece = 0;
   /** It touches two lines, and the first has been accessed. */
   private second = false;
   /** The access in progress walks, or has walked. */
@@ -55,6 +52,7 @@ export class TimingCore extends base.CoreBase {
   /** The last block that was classified; block executions in the buffer that are. */
   private previous = -1;
   private prepared = 0;
+  private readonly place = new AccessPlace();
   private readonly planStart: Int32Array;
   private readonly plans: Int32Array;
 
@@ -148,7 +146,7 @@ export class TimingCore extends base.CoreBase {
     const { addresses } = this.buffer;
     const start = this.planStart[block];
     if (start === NO_PLAN) return false;
-    const linesAt = start + PLAN_HEAD;
+    const linesAt = start + 3;
     const accessesAt = linesAt + plans[start] * PLAN_LINE_WORDS;
     const accesses = plans[start + 1];
     let page = translation.lastIPage;
@@ -160,9 +158,10 @@ export class TimingCore extends base.CoreBase {
       if (!port.fetchReady(plans[i + 1])) return false;
     }
     page = translation.lastDPage;
+    let slot = this.addressAt;
     for (let i = 0; i < accesses; i++) {
-      const address = addresses[this.addressAt + i];
       const what = plans[accessesAt + i];
+      const address = addresses[slot] + ((what >> PLAN_BEHIND_SHIFT) & PLAN_BYTES);
       if ((address & (LINE_BYTES - 1)) + (what & PLAN_BYTES) > LINE_BYTES) return false;
       if (address >>> 12 !== page) {
         page = address >>> 12;
@@ -171,29 +170,30 @@ export class TimingCore extends base.CoreBase {
       if (frames[page] === DEVICE) return false;
       const line = frames[page] | ((address >>> 6) & 63);
       if (!port.dataReady(line, what >= PLAN_STORE)) return false;
+      if ((what & PLAN_SAME_SLOT) === 0) slot++;
     }
     // All hit: now they happen.
     for (let i = linesAt; i < accessesAt; i += PLAN_LINE_WORDS) {
       if (plans[i] !== translation.lastIPage) translation.findInstruction(plans[i]);
       for (let chunk = plans[i + 2]; chunk > 0; chunk--) port.fetchHit(plans[i + 1]);
     }
+    slot = this.addressAt;
     for (let i = 0; i < accesses; i++) {
-      const address = addresses[this.addressAt + i];
+      const what = plans[accessesAt + i];
+      const address = addresses[slot] + ((what >> PLAN_BEHIND_SHIFT) & PLAN_BYTES);
       page = address >>> 12;
       if (page !== translation.lastDPage) translation.findData(page);
       const line = frames[page] | ((address >>> 6) & 63);
-      const what = plans[accessesAt + i];
-      for (let more = (what >> PLAN_MORE_SHIFT) & PLAN_BYTES; more >= 0; more--)
-        if (what < PLAN_STORE) port.loadHit(line);
-        else port.storeHit(line);
+      if (what < PLAN_STORE) port.loadHit(line);
+      else port.storeHit(line);
+      if ((what & PLAN_SAME_SLOT) === 0) slot++;
     }
     const chunks = plans[start + 2];
-    const pieces = plans[start + 3];
-    this.addressAt += accesses;
+    this.addressAt = slot;
     this.values[Count.FetchLines] += chunks;
     this.counters.itlb[TlbCount.Accesses] += chunks;
-    this.counters.dtlb[TlbCount.Accesses] += pieces;
-    this.spend(this.commitCycle + chunks * port.fetchHitLatency + pieces * port.dataHitLatency, Cause.Base);
+    this.counters.dtlb[TlbCount.Accesses] += accesses;
+    this.spend(this.commitCycle + chunks * port.fetchHitLatency + accesses * port.dataHitLatency, Cause.Base);
     return true;
   }
 
@@ -224,10 +224,8 @@ export class TimingCore extends base.CoreBase {
         this.chunks = -1;
       }
       if (word0 & (LOAD | STORE)) {
-        const size = (word0 >> SIZE_SHIFT) & SIZE_MASK;
         const pc = ((word0 & PAGE2 ? page2[block] : page[block]) << 12) | (word0 >>> OFFSET_SHIFT);
-        const pieces = piecesOf(rows, this.row);
-        if (!this.data(word0 & LOAD ? Op.Load : Op.Store, size, pieces, pc, (word0 & SPLIT) !== 0, horizon))
+        if (!this.data(word0 & LOAD ? Op.Load : Op.Store, word0, rows[this.row + 2], pc, horizon))
           return false;
       } else if (word0 & REP) {
         const pc = ((word0 & PAGE2 ? page2[block] : page[block]) << 12) | (word0 >>> OFFSET_SHIFT);
@@ -257,42 +255,21 @@ export class TimingCore extends base.CoreBase {
     return true;
   }
 
-  /** A load or store, in `pieces` of equal size; each that touches two lines is two accesses. */
-  private data(
-    op: number,
-    size: number,
-    pieces: number,
-    pc: number,
-    split: boolean,
-    horizon: number,
-  ): boolean {
-    const { addresses } = this.buffer;
-    const address = addresses[this.addressAt];
-    const whole = pieces === 1;
-    const bytes = whole ? size : PIECE_BYTES;
-    for (; this.piece < pieces; this.piece++) {
-      const offset = (address & 4095) + this.piece * bytes;
-      const crosses = (whole && split) || (offset & 63) + bytes > LINE_BYTES;
-      if (!this.second) {
-        if (!this.dataAt(op, offset, pc, split, horizon)) return false;
-        if (!crosses) continue;
+  /** A load or store; one that touches two lines is two accesses. */
+  private data(op: number, word0: number, word2: number, pc: number, horizon: number): boolean {
+    const { place } = this;
+    place.find(this.buffer.addresses, this.addressAt, word0, word2);
+    if (!this.second) {
+      if (!this.access(op, place.first >>> 12, place.first & 4095, pc, horizon)) return false;
+      if (place.two) {
         this.values[Count.Splits]++;
         this.second = true;
       }
-      const behind = whole && split ? 4096 + (addresses[this.addressAt + 1] & 4095) : (offset | 63) + 1;
-      if (!this.dataAt(op, behind, pc, split, horizon)) return false;
-      this.second = false;
     }
-    this.piece = 0;
-    this.addressAt += split ? 2 : 1;
+    if (this.second && !this.access(op, place.second >>> 12, place.second & 4095, pc, horizon)) return false;
+    this.second = false;
+    this.addressAt = place.next;
     return true;
-  }
-
-  /** At an offset in the page of the first slot, or in that of the second behind it. */
-  private dataAt(op: number, offset: number, pc: number, split: boolean, horizon: number): boolean {
-    const { addresses } = this.buffer;
-    const behind = split && offset > 4095;
-    return this.access(op, addresses[this.addressAt + (behind ? 1 : 0)] >>> 12, offset & 4095, pc, horizon);
   }
 
   private rep(kind: number, size: number, pc: number, horizon: number): boolean {

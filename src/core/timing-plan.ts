@@ -2,43 +2,27 @@ import type { PageTable } from "../loader/contract.js";
 import * as rowBits from "../loader/decode/rows.js";
 
 // A constant of this module is folded into the code; one of another module is looked up at each use.
-const { CLASS_MASK, LAST, LOAD, OFFSET_SHIFT, PAGE2, REP, ROW_WORDS, SIZE_MASK, SIZE_SHIFT, SPLIT, STORE } =
-  rowBits;
-const MEM = rowBits.UopClass.Mem;
+const { LAST, LAST_PIECE, LOAD, OFFSET_SHIFT, PAGE2, PIECE, PIECE_BYTES, PIECE_MASK, PIECE_SHIFT } = rowBits;
+const { REP, ROW_WORDS, SIZE_MASK, SIZE_SHIFT, SPLIT, STORE } = rowBits;
 
 /** Of a block that has to be gone through access by access. */
 export const NO_PLAN = -1;
-/** In the word of an access: bytes; pieces in which they are accessed (`piecesOf`), less one; set for a store. */
+/** In the word of an access: bytes; bytes behind its slot's address; set where the next takes the same slot; set for a store. */
 export const PLAN_BYTES = 255;
-export const PLAN_MORE_SHIFT = 8;
-export const PLAN_STORE = 1 << 16;
+export const PLAN_BEHIND_SHIFT = 8;
+export const PLAN_SAME_SLOT = 1 << 16;
+export const PLAN_STORE = 1 << 17;
 /** Words of a line: page id, physical line, chunks fetched from it. */
 export const PLAN_LINE_WORDS = 3;
 
 /**
  * What the timing core's short way needs of each block: the lines that it fetches from, with the chunks of each, and
- * its loads and stores. `words` from `start[block]` on: number of lines, number of accesses, chunks in all, pieces of
- * accesses in all; then `PLAN_LINE_WORDS` for each line; then a word for each access.
+ * its loads and stores. `words` from `start[block]` on: number of lines, number of accesses, chunks in all; then
+ * `PLAN_LINE_WORDS` for each line; then a word for each access.
  */
 export interface TimingPlans {
   readonly start: Int32Array;
   readonly words: Int32Array;
-}
-
-/** Words before the lines. */
-export const PLAN_HEAD = 4;
-
-/**
- * Pieces in which the access of a row is made: gem5's microcode accesses a vector 8 bytes at a time, and all pieces but the
- * first are micro-ops of class Mem without a slot of their own.
- */
-export function piecesOf(rows: Int32Array, row: number): number {
-  let pieces = 1;
-  for (let at = row; (rows[at] & LAST) === 0; pieces++) {
-    at += ROW_WORDS;
-    if ((rows[at] & (LOAD | STORE | REP)) !== 0 || (rows[at] & CLASS_MASK) !== MEM) break;
-  }
-  return pieces;
 }
 
 const known = new WeakMap<rowBits.DecodedTable, TimingPlans[]>();
@@ -65,7 +49,6 @@ function makePlans(decoded: rowBits.DecodedTable, pages: PageTable, shift: numbe
     let instruction = instrStart[block];
     let first = true;
     let total = 0;
-    let pieces = 0;
     let plain = true;
     for (let row = rowStart[block]; row < rowStart[block + 1]; row += ROW_WORDS) {
       const word0 = rows[row];
@@ -85,20 +68,20 @@ function makePlans(decoded: rowBits.DecodedTable, pages: PageTable, shift: numbe
         }
       }
       if ((word0 & (LOAD | STORE)) !== 0) {
-        const own = piecesOf(rows, row);
-        pieces += own;
-        accesses.push(
-          ((word0 >> SIZE_SHIFT) & SIZE_MASK) |
-            ((own - 1) << PLAN_MORE_SHIFT) |
-            ((word0 & LOAD) !== 0 ? 0 : PLAN_STORE),
-        );
+        let word = ((word0 >> SIZE_SHIFT) & SIZE_MASK) | ((word0 & LOAD) !== 0 ? 0 : PLAN_STORE);
+        if ((word0 & PIECE) !== 0) {
+          const word2 = rows[row + 2];
+          word |= (((word2 >>> PIECE_SHIFT) & PIECE_MASK) * PIECE_BYTES) << PLAN_BEHIND_SHIFT;
+          if ((word2 & LAST_PIECE) === 0) word |= PLAN_SAME_SLOT;
+        }
+        accesses.push(word);
       }
       first = (word0 & LAST) !== 0;
       if (first) instruction++;
     }
     if (!plain) continue;
     start[block] = words.length;
-    words.push(lines.length / PLAN_LINE_WORDS, accesses.length, total, pieces, ...lines, ...accesses);
+    words.push(lines.length / PLAN_LINE_WORDS, accesses.length, total, ...lines, ...accesses);
   }
   return { start, words: Int32Array.from(words) };
 }

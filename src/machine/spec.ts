@@ -217,10 +217,15 @@ export const pipelineSchema = z.strictObject({
   executeCommitLimit: count(1, 16).default(2),
   executeMemoryIssueLimit: count(1, 16).default(1),
   executeMemoryCommitLimit: count(1, 16).default(1),
+  /** Loads, and stores that leave the store buffer, whose answer is out. gem5: executeMaxAccessesInMemory. */
   maxAccessesInMemory: count(1, 64).default(2),
+  /** Memory micro-ops that wait for their page walk or for the transfers queue. gem5: executeLSQRequestsQueueSize. */
   lsqRequestsQueue: count(1, 64).default(1),
+  /** Loads asked for, and stores, that have not committed. gem5: executeLSQTransfersQueueSize. */
   lsqTransfersQueue: count(1, 64).default(2),
+  /** Stores that have committed and are not done. gem5: executeLSQStoreBufferSize. */
   lsqStoreBuffer: count(1, 64).default(5),
+  /** Stores that leave the store buffer in a cycle. gem5: executeLSQMaxStoreBufferStoresPerCycle. */
   storesPerCycle: count(1, 64).default(2),
   fu: z
     .strictObject({
@@ -233,6 +238,7 @@ export const pipelineSchema = z.strictObject({
       misc: fuSchema(1),
     })
     .prefault({}),
+  /** What needs a load issues as if its data came so many cycles after `fu.mem.opLatency`. gem5: extraAssumedLat. */
   memExtraAssumedLatency: cycles.default(2),
 });
 

@@ -94,27 +94,26 @@ describe("an access of two pages", () => {
 });
 
 describe("a store of two lines", () => {
-  it("waits until both entries of the store buffer that it needs are free", () => {
+  it("keeps its entry of the store buffer until both halves are done", () => {
     const p = new Program();
     const store = p.block(
       0x1000,
-      ["89 03", "89 0b", "48 89 03"],
+      ["48 89 03", "89 0b"],
       [
-        [0, "store", 4],
+        [0, "store", 8],
         [1, "store", 4],
-        [2, "store", 8],
       ],
     );
-    // The first misses and the second, in another line, does not.
-    p.exec(store, 0x8000, 0x8080, 0x813c);
-    const built = build(p, testMachine({ pipeline: { lsqStoreBuffer: 2 } }));
-    built.port.missing.add(0x8000 / 64);
-    built.port.miss = 500;
+    p.exec(store, 0x813c, 0x8000);
+    const built = build(p, testMachine({ pipeline: { lsqStoreBuffer: 1 } }));
+    built.port.missing.add(0x8140 / 64);
     const end = runAll(built);
-    const [first] = built.port.log.filter((a) => a.kind === "store");
-    expect(first.line).toBe(0x200);
-    // It issues when the first is done, and commits two cycles later.
-    expect(end).toBe(first.now + 500 + 2);
+    const [first, second, third] = built.port.log.filter((a) => a.kind === "store");
+    expect([first.line, second.line]).toEqual([0x204, 0x205]);
+    expect(second.now).toBe(first.now + 1);
+    // The next commits when the second is done, and leaves a cycle later.
+    expect(end).toBe(second.now + 50);
+    expect(third.now).toBe(end + 1);
   });
 });
 

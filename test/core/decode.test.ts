@@ -2,15 +2,20 @@ import { describe, expect, it } from "vitest";
 import { InputError } from "../../src/errors.js";
 import {
   BranchKind,
+  CLASS_MASK,
   CROSSES,
   decodeBlocks,
   KIND_MASK,
   KIND_SHIFT,
+  LAST_PIECE,
   LINES_MASK,
   LINES_SHIFT,
   LOAD,
   NO_COST,
   NO_TARGET,
+  PIECE,
+  PIECE_MASK,
+  PIECE_SHIFT,
   R,
   RECORD_SHIFT,
   REFETCH,
@@ -26,8 +31,8 @@ import { Program } from "./support.js";
 type Slots = Parameters<Program["block"]>[2];
 
 /**
- * Classes of the micro-ops of one instruction: A alu, M mul, D div, F float, L load, S store, h the further
- * halves of a wide access, N none (no unit, no commit slot), X misc, R rep; ! serialising, ^ the microcode
+ * Classes of the micro-ops of one instruction: A alu, M mul, D div, F float, L load, S store (with a
+ * number: a piece of a wide access, . the last), N none (no unit, no commit slot), X misc, R rep; ! serialising, ^ the microcode
  * goes on elsewhere.
  */
 function shape(bytes: string, slots: Slots = []): string {
@@ -37,9 +42,13 @@ function shape(bytes: string, slots: Slots = []): string {
   let text = "";
   for (let row = 0; row < rows.length; row += ROW_WORDS) {
     const word = rows[row];
-    const klass = word & 15;
+    const klass = word & CLASS_MASK;
     const noCost = (rows[row + 2] & NO_COST) !== 0;
-    text += word & REP ? "R" : word & LOAD ? "L" : word & STORE ? "S" : noCost ? "N" : "AMDFPhX"[klass];
+    text += word & REP ? "R" : word & LOAD ? "L" : word & STORE ? "S" : noCost ? "N" : "AMDFP?X"[klass];
+    if (word & PIECE) {
+      const word2 = rows[row + 2];
+      text += ((word2 >>> PIECE_SHIFT) & PIECE_MASK) + (word2 & LAST_PIECE ? "." : "");
+    }
     if (word & SERIAL) text += "!";
     if (rows[row + 2] & REFETCH) text += "^";
   }
@@ -129,10 +138,10 @@ describe("cracking", () => {
     ["a byte swap of 64 bits", "48 0f c8", [], "AAAAAAAAA"],
     ["a scalar addition", "f2 0f 58 c1", [], "F"],
     ["a packed addition", "66 0f fe c1", [], "FF"],
-    ["a packed addition from memory", "66 0f fe 03", [[0, "load", 16]], "LhFF"],
+    ["a packed addition from memory", "66 0f fe 03", [[0, "load", 16]], "L0L1.FF"],
     ["a packed addition of 256 bits", "c5 f5 fe c2", [], "FFFF"],
     ["a vector copy", "66 0f 6f c1", [], "AA"],
-    ["a vector load", "66 0f 6f 03", [[0, "load", 16]], "Lh"],
+    ["a vector load", "66 0f 6f 03", [[0, "load", 16]], "L0L1."],
     [
       "a vector load captured in halves",
       "66 0f 6f 03",
@@ -142,7 +151,7 @@ describe("cracking", () => {
       ],
       "LL",
     ],
-    ["a vector store", "66 0f 7f 03", [[0, "store", 16]], "Sh"],
+    ["a vector store", "66 0f 7f 03", [[0, "store", 16]], "S0S1."],
     ["a shuffle", "66 0f 70 c1 1b", [], "FFA"],
     ["a vector shift by 8 bytes", "66 0f 73 d8 08", [], "AAA^FFFFN"],
     ["a vector shift by 9 bytes", "66 0f 73 d8 09", [], "AAAAAA^FFA^N"],

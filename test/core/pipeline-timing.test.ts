@@ -169,8 +169,11 @@ describe("a load", () => {
     expect(one(true, mov(3))).toBe(55);
   });
 
-  it("that misses lets a dependent operation commit a cycle after its data", () => {
-    expect(one(true, ADD_EAX_ECX)).toBe(56);
+  it("that misses lets dependent operations wait at the end of their units, and commit with its data", () => {
+    expect(one(true, ADD_EAX_ECX)).toBe(55);
+    // Six fit in the two units. The seventh issues when the first commits.
+    expect(one(true, ...Array(5).fill(ADD_EAX_ECX))).toBe(57);
+    expect(one(true, ...Array(7).fill(ADD_EAX_ECX))).toBe(58);
   });
 
   it("waits for its page walk", () => {
@@ -222,10 +225,135 @@ describe("memory micro-ops", () => {
       for (let i = 0; i < 6; i++) built.port.missing.add(0x8000 / 64 + i);
       return runAll(built);
     };
-    // First store: issue 4, commit 6, leaves 7, done 57; then one every 50 cycles.
-    expect(time(6)).toBe(11);
-    expect(time(5)).toBe(57 + 2);
-    expect(time(4)).toBe(107 + 2);
+    // First store: issue 4, commit 5, leaves 6, done 56; then one every 50 cycles. The last commits when one is done.
+    expect(time(6)).toBe(10);
+    expect(time(5)).toBe(56);
+    expect(time(4)).toBe(106);
+  });
+});
+
+describe("the load/store unit", () => {
+  const STORE_ECX = "89 0b"; // mov [rbx], ecx
+  const STORE_RCX = "48 89 0b";
+  const LOAD_EDX = "8b 16"; // mov edx, [rsi]
+  const LOAD_RDX = "48 8b 16";
+  const bytes = (code: string) => (code.startsWith("48") ? 8 : 4);
+  /** Runs one block of which some instructions access memory: `[code, address]`. */
+  const run = (code: (string | [string, number])[], missing: number[] = [], pipeline = {}) => {
+    const p = new Program();
+    const text = code.map((c) => (typeof c === "string" ? c : c[0]));
+    const access = code.flatMap((c, i) => (typeof c === "string" ? [] : [{ i, code: c[0], address: c[1] }]));
+    const block = p.block(
+      0x1000,
+      text,
+      access.map(({ i, code }) => [i, /8b/.test(code) ? "load" : "store", bytes(code)]),
+    );
+    p.exec(block, ...access.map(({ address }) => address));
+    const built = build(p, testMachine({ branchPredictor: { name: "none" }, pipeline }));
+    for (const line of missing) built.port.missing.add(line);
+    const end = runAll(built);
+    expect(built.core.checkIdentities()).toEqual([]);
+    const times = (kind: string) => built.port.log.filter((a) => a.kind === kind).map((a) => a.now);
+    return { built, end, loads: times("load"), stores: times("store") };
+  };
+
+  it("commits a store when it is asked for, and lets it leave a cycle later", () => {
+    // Issue 4, asked for at 5.
+    const { end, stores } = run([[STORE_ECX, 0x8000]]);
+    expect([end, stores]).toEqual([5, [6]]);
+  });
+
+  it("asks for a load in the cycle after all stores before it have committed", () => {
+    // The store commits at 5 and the load leaves its unit at 6.
+    expect(
+      run([
+        [STORE_ECX, 0x8000],
+        [LOAD_EDX, 0x8040],
+      ]).loads,
+    ).toEqual([6]);
+    // mov issues with the store at 4 and commits at 7, the store behind it: the load sees that at 8.
+    expect(run([mov(0), [STORE_ECX, 0x8000], [LOAD_EDX, 0x8040]]).loads).toEqual([8]);
+    expect(run([mov(0), [LOAD_EDX, 0x8040]]).loads).toEqual([5]);
+  });
+
+  it("takes a load's data from the store buffer in the cycle in which it would be asked for", () => {
+    // Committed at 5, the store leaves at 6 and is done at 7, or 56: the load finds it at 6.
+    for (const missing of [[], [0x200]]) {
+      const { built, end, loads } = run(
+        [
+          [STORE_RCX, 0x8000],
+          [LOAD_EDX, 0x8004],
+        ],
+        missing,
+      );
+      expect([end, loads]).toEqual([6, []]);
+      expect(counter(built, "forwardedLoads")).toBe(1);
+      expect(counter(built, "partlyCoveredLoads")).toBe(0);
+    }
+  });
+
+  it("forwards from a store of two lines", () => {
+    const { end, loads } = run([
+      [STORE_RCX, 0x803c],
+      [LOAD_EDX, 0x8040],
+    ]);
+    expect([end, loads]).toEqual([6, []]);
+  });
+
+  it("makes a load wait until a store that has a part of its data is done", () => {
+    const part = (missing: number[]) =>
+      run(
+        [
+          [STORE_ECX, 0x8000],
+          [LOAD_RDX, 0x7ffe],
+        ],
+        missing,
+      );
+    // The load's two lines are asked for at 7 and 8, or when the store that misses is done.
+    expect(part([]).loads).toEqual([7, 8]);
+    const { built, loads, end } = part([0x200]);
+    expect([end, loads]).toEqual([58, [56, 57]]);
+    expect(counter(built, "partlyCoveredLoads")).toBe(1);
+    expect(counter(built, "slots.store")).toBe(2 * (58 - 5) - 1);
+  });
+
+  it("goes by the youngest store that has any of the data", () => {
+    const stores: [string, number][] = [
+      [STORE_RCX, 0x8000],
+      [STORE_ECX, 0x8004],
+    ];
+    // Both commit by 6, leave at 6 and 7, and are done at 7 and 8; the load leaves its unit at 7.
+    expect(run([...stores, [LOAD_EDX, 0x8004]]).loads).toEqual([]);
+    expect(run([...stores, [LOAD_EDX, 0x8000]]).loads).toEqual([7]);
+    expect(run([...stores, [LOAD_RDX, 0x8000]]).loads).toEqual([8]);
+  });
+
+  it("lets the second half of a store leave a cycle after the first, and the next store with it", () => {
+    expect(
+      run([
+        [STORE_RCX, 0x803c],
+        [STORE_ECX, 0x8080],
+      ]).stores,
+    ).toEqual([6, 7, 7]);
+  });
+
+  it("asks for nothing before what the address needs has committed", () => {
+    // The load that misses is there at 55; add commits in its second slot, and the load behind sees that at 56.
+    const add = "01 d6"; // add esi, edx
+    const miss: [string, number] = ["8b 03", 0x8000];
+    expect(run([miss, add, [LOAD_EDX, 0x8040]], [0x200]).loads).toEqual([5, 56]);
+    expect(run([miss, mov(0), [LOAD_EDX, 0x8040]], [0x200]).loads).toEqual([5, 6]);
+  });
+
+  it("holds in its requests queue what finds no room in the transfers queue", () => {
+    const loads = [0x8000, 0x8040, 0x8080, 0x80c0, 0x8100].map((a): [string, number] => ["8b 03", a]);
+    const end = (lsqRequestsQueue: number) =>
+      run([...loads, mov(1)], [0x200, 0x201], { lsqRequestsQueue }).end;
+    // The first two are there at 55 and 56. The third waits in the queue until 56; if that is full then, the fourth waits in
+    // the unit until 56, too, the fifth issues at 56, mov at 57.
+    expect(end(1)).toBe(60);
+    // Else all have issued by 9, one leaves the queue each cycle, and the fifth is there at 59.
+    expect(end(2)).toBe(59);
   });
 });
 
@@ -272,5 +400,37 @@ describe("time that is long", () => {
     expect(built.core.time - before - 2 ** 45).toBeLessThan(20);
     expect(counter(built, "idleCycles")).toBe(2 ** 45);
     expect(built.core.checkIdentities()).toEqual([]);
+  });
+});
+
+describe("a vector", () => {
+  const run = (bytes: string, kind: "load" | "store", address: number) => {
+    const p = new Program();
+    p.exec(p.block(0x1000, [bytes], [[0, kind, 16]]), address);
+    const built = build(p, none);
+    const end = runAll(built);
+    expect(built.core.checkIdentities()).toEqual([]);
+    return { built, end };
+  };
+
+  it.each([
+    [0x8000, 0],
+    [0x8038, 0],
+    [0x803c, 1],
+  ])("is accessed 8 bytes at a time: at %d it has %d pieces in two lines", (address, splits) => {
+    for (const [bytes, kind, counted] of [
+      ["0f 10 03", "load", "numLoads"],
+      ["0f 11 03", "store", "numStores"],
+    ] as const) {
+      const { built } = run(bytes, kind, address);
+      expect(counter(built, counted)).toBe(2);
+      expect(counter(built, "splitAccesses")).toBe(splits);
+    }
+  });
+
+  it("has its second piece a cycle after its first: one memory micro-op a cycle", () => {
+    const p = new Program();
+    p.exec(p.block(0x1000, ["8b 03"], [[0, "load", 4]]), 0x8000);
+    expect(run("0f 10 03", "load", 0x8000).end).toBe(runAll(build(p, none)) + 1);
   });
 });

@@ -4,9 +4,9 @@ import { type Process, Rank, until } from "./clockwork.js";
 import type { Step, Way } from "./control.js";
 import { type AtBranch, AtMost, type Fetched, FrontEnd, type Segment } from "./front-end.js";
 import { type Answer, NaiveCore, type NaiveParts } from "./naive-core.js";
-import type { MicroOp } from "./program.js";
+import { type MicroOp, type Touched, touched } from "./program.js";
 import { binding, type Cause, levelName, type Reason } from "./slots.js";
-import { NaiveOutstanding, StoreQueue } from "./store-queue.js";
+import { NaiveOutstanding, type NaiveStore, StoreQueue } from "./store-queue.js";
 import type { Stretch } from "./stretches.js";
 import { CodeLayout } from "./wrong-path.js";
 
@@ -41,8 +41,21 @@ interface Issue {
   walked: number;
   commit: number;
   ready: Reason;
+  /** Of a memory micro-op: when it leaves its unit; the requests queue; what it had last to look at behind that. */
+  pushed: number;
+  sent: number;
+  gate: number;
+  /** It does not walk before. */
+  front: number;
   /** What goes into the store buffer when it commits. */
-  stores: { page: number; offset: number }[];
+  store?: Omit<NaiveStore, "committed">;
+}
+
+/** A memory micro-op's commit. */
+interface Leaving {
+  committed: number;
+  /** The first in its cycle. */
+  first: boolean;
 }
 
 /** The pipeline: issue and commit, micro-op by micro-op. README.md of src/core has the equations. */
@@ -53,10 +66,18 @@ export class NaivePipelineCore extends NaiveCore {
   private readonly queue: StoreQueue;
   /** By register: when its value is there. */
   private readonly ready = new Map<number, Reason>();
-  /** By unit class: commits of its micro-ops, all that there were; and when each unit may be issued to next. */
-  private readonly commits = new Map<string, number[]>();
+  /** By register: from when a memory micro-op may use its value, which has been committed then. */
+  private readonly seen = new Map<number, Reason>();
+  /** By unit class: when its micro-ops left it, all that there were; and when each unit may be issued to next. */
+  private readonly outs = new Map<string, number[]>();
   private readonly units = new Map<string, number[]>();
+  /** Issues as the front end sees them. */
   private readonly issuedAt: number[] = [];
+  private shown = 0;
+  /** Memory micro-ops: when they left the requests queue; how they committed. And the last store. */
+  private readonly sent: number[] = [];
+  private readonly left: Leaving[] = [];
+  private lastStore: Leaving | undefined;
   private decoding: AtMost;
   /** The instruction in progress or next, micro-ops of it that are decoded, and when the rest leaves Fetch2. */
   private executed = 0;
@@ -103,6 +124,7 @@ export class NaivePipelineCore extends NaiveCore {
     const { clockwork } = this.parts;
     const start = this.slots.cycle;
     if (this.issue < start) this.issueFrom(start);
+    this.shown = Math.max(this.shown, this.issue);
     clockwork.add(this.id, Rank.Fetch, this.front.lines(steps, start));
     clockwork.add(this.id, Rank.Fetch, this.front.instructions(steps, start));
     for (const step of steps) {
@@ -139,16 +161,26 @@ export class NaivePipelineCore extends NaiveCore {
         walked: 0,
         commit: 0,
         ready: { at: 0, cause: "dependency" },
-        stores: [],
+        pushed: 0,
+        sent: 0,
+        gate: 0,
+        front: 0,
       };
       this.decodedOps++;
       const refetch = microOp.refetch && this.unpredicted();
       if (refetch) this.leaves = undefined;
       if (microOp.serial) yield* this.serialise(issue);
+      const { opLatency } = this.spec.fu[microOp.unit];
+      issue.ready.at = issue.commit = issue.at + opLatency;
+      if (microOp.unit === "mem") {
+        this.request(issue);
+        if (!microOp.serial || microOp.load || microOp.store)
+          issue.ready.at = issue.at + opLatency + this.spec.memExtraAssumedLatency;
+      }
       if (microOp.rep) yield* this.rep(issue);
       else if (microOp.load) yield* this.load(issue);
       else if (microOp.store) yield* this.store(issue);
-      else issue.ready.at = issue.commit = issue.at + this.spec.fu[microOp.unit].opLatency;
+      else if (microOp.unit === "mem" && !microOp.serial) issue.commit = issue.sent;
       this.issueAndCommit(issue, first);
       first = undefined;
       if (refetch) this.leaves = this.slots.cycle + this.wayBack();
@@ -218,12 +250,9 @@ export class NaivePipelineCore extends NaiveCore {
       if (ready !== undefined) reasons.push({ ...ready, at: ready.at - EARLY[unit] });
     }
     const fu = spec.fu[unit];
-    const commits = this.commitsOf(unit);
-    const deep = unit === "mem" ? spec.lsqTransfersQueue : fu.count * fu.opLatency;
-    if (commits.length >= deep) {
-      const behind = commits[commits.length - deep] - (unit === "mem" ? fu.opLatency : 0);
-      reasons.push({ at: behind, cause: "structural" });
-    }
+    const outs = this.outsOf(unit);
+    const deep = fu.count * fu.opLatency;
+    if (outs.length >= deep) reasons.push({ at: outs[outs.length - deep], cause: "structural" });
     // Where every micro-op that may issue in a cycle finds a unit of its own, units are not to blame for anything.
     const most = unit === "mem" ? spec.executeMemoryIssueLimit : spec.executeIssueLimit;
     if (fu.issueLatency > 1 || fu.count < Math.min(most, spec.executeIssueLimit))
@@ -231,10 +260,48 @@ export class NaivePipelineCore extends NaiveCore {
     return binding(reasons, this.parts.spec);
   }
 
-  private commitsOf(unit: string): number[] {
-    const commits = this.commits.get(unit) ?? [];
-    this.commits.set(unit, commits);
-    return commits;
+  private outsOf(unit: string): number[] {
+    const outs = this.outs.get(unit) ?? [];
+    this.outs.set(unit, outs);
+    return outs;
+  }
+
+  /** A memory micro-op from its unit to the transfers queue; whether it may then access anything is another matter. */
+  private request(issue: Issue): void {
+    const { spec, sent, left } = this;
+    const { microOp } = issue;
+    const ready = issue.at + spec.fu.mem.opLatency;
+    if (microOp.serial) {
+      issue.pushed = issue.sent = issue.gate = issue.front = ready;
+      return;
+    }
+    const reasons: Reason[] = [{ at: ready, cause: issue.cause }];
+    for (const source of microOp.sources) {
+      const seen = this.seen.get(source);
+      if (seen !== undefined) reasons.push(seen);
+    }
+    if (sent.length >= spec.lsqRequestsQueue)
+      reasons.push({ at: sent[sent.length - spec.lsqRequestsQueue], cause: "structural" });
+    const pushed = binding(reasons, this.parts.spec);
+    issue.pushed = issue.sent = pushed.at;
+    issue.cause = pushed.cause;
+    const before = sent.at(-1) ?? -Infinity;
+    issue.front = Math.max(pushed.at, before > pushed.at ? before + 1 : before, this.shown + 1);
+    if (before > pushed.at) this.wait(issue, before + 1, "structural");
+    const behind = [left.at(-spec.lsqTransfersQueue), microOp.load ? this.lastStore : undefined];
+    for (const leaving of behind) {
+      if (leaving === undefined) continue;
+      const { committed, first } = leaving;
+      if (committed > pushed.at || (committed === pushed.at && !first))
+        this.wait(issue, committed + 1, "structural");
+    }
+    issue.gate = issue.sent;
+  }
+
+  private wait(issue: Issue, until: number, cause: Cause): void {
+    if (until <= issue.sent) return;
+    issue.sent = until;
+    issue.cause = cause;
   }
 
   private unitsOf(unit: MicroOp["unit"]): number[] {
@@ -256,44 +323,56 @@ export class NaivePipelineCore extends NaiveCore {
     issue.cause = cause;
   }
 
-  /** Cycle of the access if nothing else stands in the way. */
-  private accessAt(issue: Issue): number {
-    return issue.at + this.spec.fu.mem.opLatency;
-  }
-
   /** Pages of an access, one after the other; the access follows the last walk. */
   private *translate(issue: Issue, addresses: number[]): Process {
+    let from = issue.front;
     for (const address of addresses) {
       const page = address >>> 12;
       if (this.translated("dtlb", page)) continue;
-      const from = this.accessAt(issue);
       const end = yield* this.walk("dtlb", page, from);
       issue.walked += end - from;
-      issue.at += end - from;
+      issue.sent = Math.max(issue.sent, end);
+      from = end;
     }
   }
 
   /** The lines that an access touches: one, or two; the pages that must be translated for them. */
-  private *touched(issue: Issue): Process<number[]> {
-    const { microOp, operands } = issue;
-    const first = operands.shift()!;
-    if (microOp.split) {
-      const second = operands.shift()!;
-      yield* this.translate(issue, [first, second]);
-      return [first, second];
-    }
-    yield* this.translate(issue, [first]);
-    return (first & 63) + microOp.bytes > 64 ? [first, (first | 63) + 1] : [first];
+  private *touched(issue: Issue): Process<Touched> {
+    const access = touched(issue.microOp, issue.operands);
+    yield* this.translate(issue, access.twoPages ? access.lines : access.lines.slice(0, 1));
+    return access;
+  }
+
+  private physical(address: number): number {
+    return this.parts.pages.ppn[address >>> 12] * 4096 + (address & 4095);
   }
 
   private *load(issue: Issue): Process {
-    const { spec, outstanding } = this;
-    const addresses = yield* this.touched(issue);
-    const asked = this.accessAt(issue);
+    const { spec, outstanding, queue } = this;
+    const { lines: addresses, twoPages } = yield* this.touched(issue);
     const [page, offset] = [addresses[0] >>> 12, addresses[0] & 4095];
+    if (this.parts.pages.io[page] === 0) {
+      const { bytes } = issue.microOp;
+      const from = issue.sent;
+      for (let now = from; ; now++) {
+        this.wait(issue, now, "store");
+        if (queue.inside(now).length === 0) break;
+        yield { turn: () => now };
+        const covers = queue.covers(now, this.physical(addresses[0]), bytes);
+        if (covers === "nothing") break;
+        if (covers === "all" && !twoPages) {
+          this.count("forwardedLoads");
+          issue.commit = issue.gate = issue.sent;
+          return;
+        }
+        if (now === from) this.count("partlyCoveredLoads");
+      }
+    }
+    const asked = issue.sent;
     const first = yield* this.access("load", page, offset, issue.pc, () => Math.max(asked, outstanding.room));
     if (first.at > asked) issue.cause = "structural";
-    issue.at = first.at - spec.fu.mem.opLatency;
+    let from = first.at;
+    issue.sent = first.at;
     outstanding.take(first.done);
     let data: Answer = this.answered(first);
     if (addresses.length === 2) {
@@ -303,20 +382,16 @@ export class NaivePipelineCore extends NaiveCore {
       );
       this.count("splitAccesses");
       // What follows waits while the L1D refuses.
-      issue.at += second.at - at;
+      issue.sent = second.at;
+      from = second.at - 1;
       if (second.done > data.done) data = second;
     }
     const far = data.servedBy !== 0;
-    const blame = `load.${levelName(this.parts.spec, data.servedBy, "l1d")}`;
-    const from = this.accessAt(issue);
-    const assumed = from + spec.memExtraAssumedLatency;
-    issue.ready.at = Math.max(assumed, data.done);
-    if (far && data.done >= assumed) issue.ready.cause = blame;
-    issue.commit = Math.max(from, data.done);
-    if (data.done > from) {
-      if (far && data.done > assumed) issue.cause = blame;
-      else if (first.device) issue.cause = "uncached";
-    }
+    issue.commit = data.done;
+    if (far && data.done > from + spec.memExtraAssumedLatency)
+      issue.cause = `load.${levelName(this.parts.spec, data.servedBy, "l1d")}`;
+    else if (first.device) issue.cause = "uncached";
+    issue.gate = issue.sent;
   }
 
   /** A device's answer is no level's. */
@@ -325,18 +400,30 @@ export class NaivePipelineCore extends NaiveCore {
   }
 
   private *store(issue: Issue): Process {
-    const { queue, spec } = this;
-    const addresses = yield* this.touched(issue);
-    const n = queue.stores.length;
-    for (let i = 0; i < addresses.length; i++) {
-      // A buffer of one entry cannot hold both halves: the second does with what the first needs.
-      const before = Math.min(n + i - spec.lsqStoreBuffer, n - 1);
-      yield* until(() => queue.doneAt(before) !== undefined);
-      this.delay(issue, queue.doneAt(before)!, "store");
+    const { queue, spec, slots } = this;
+    const { lines: addresses } = yield* this.touched(issue);
+    const full = (now: number) => queue.inside(now).length >= spec.lsqStoreBuffer;
+    let now = Math.max(issue.sent, this.lastStore?.committed ?? 0);
+    if (full(now)) yield { turn: () => now };
+    if (full(now)) {
+      now = Math.max(now, slots.cycle);
+      for (;;) {
+        yield { turn: () => now };
+        if (!full(now)) break;
+        now++;
+      }
+      if (now > slots.cycle && now > issue.sent) issue.cause = "store";
     }
-    issue.commit = this.accessAt(issue) + 1;
-    issue.ready.at = this.accessAt(issue);
-    issue.stores = addresses.map((a) => ({ page: a >>> 12, offset: a & 4095 }));
+    issue.gate = now;
+    // From the first look on there is room, or not before the micro-op before it commits.
+    issue.commit = now;
+    issue.store = {
+      parts: addresses.map((a) => ({ page: a >>> 12, offset: a & 4095 })),
+      address: this.physical(addresses[0]),
+      bytes: issue.microOp.bytes,
+      device: addresses.some((a) => this.parts.pages.io[a >>> 12] !== 0),
+      pc: issue.pc,
+    };
     if (addresses.length === 2) this.count("splitAccesses");
   }
 
@@ -344,7 +431,7 @@ export class NaivePipelineCore extends NaiveCore {
   private *rep(issue: Issue): Process {
     const { microOp, operands, pc } = issue;
     const { repKind: kind, bytes } = microOp;
-    const begin = this.accessAt(issue);
+    const begin = issue.sent;
     let now = begin;
     let paced = begin;
     for (let segments = operands.shift()!; segments > 0; segments--) {
@@ -391,7 +478,8 @@ export class NaivePipelineCore extends NaiveCore {
     if (at > this.issue) this.issueFrom(at);
     this.issued++;
     if (memory) this.issuedMemory++;
-    this.issuedAt.push(at);
+    this.shown = Math.max(this.shown, at, memory ? issue.gate - 1 : at);
+    this.issuedAt.push(this.shown);
     const units = this.unitsOf(microOp.unit);
     units[units.indexOf(Math.min(...units))] = at + spec.fu[microOp.unit].issueLatency;
 
@@ -409,10 +497,23 @@ export class NaivePipelineCore extends NaiveCore {
     if (memory) this.committedMemory++;
     slots.blame("base", 1);
     this.count("numOps");
-    this.commitsOf(microOp.unit).push(committed);
-    for (const destination of microOp.destinations) this.ready.set(destination, issue.ready);
-    for (const store of issue.stores) this.queue.stores.push({ ...store, pc: issue.pc, committed });
-    if (microOp.serial && committed > this.issue) this.issueFrom(committed);
+    this.outsOf(microOp.unit).push(memory ? issue.pushed : committed);
+    const seen = { at: committed + (slots.used === slots.width ? 1 : 0), cause: "dependency" };
+    for (const destination of microOp.destinations) {
+      this.ready.set(destination, issue.ready);
+      this.seen.set(destination, seen);
+    }
+    if (memory) {
+      const leaving = { committed, first: slots.used === 1 };
+      this.sent.push(issue.sent);
+      this.left.push(leaving);
+      if (microOp.store) this.lastStore = leaving;
+    }
+    if (issue.store !== undefined) this.queue.stores.push({ ...issue.store, committed });
+    if (microOp.serial && committed > this.issue) {
+      this.issueFrom(committed);
+      this.shown = committed;
+    }
   }
 
   /** Slots that several things cost: a D-TLB walk takes its share; of the front end's, the line's miss and walk theirs. */

@@ -2,7 +2,7 @@ import { SlotKind } from "../../src/loader/contract.js";
 import type { Process } from "./clockwork.js";
 import type { Step } from "./control.js";
 import { type AccessKind, NaiveCore, type NaiveParts } from "./naive-core.js";
-import type { Instruction, MicroOp } from "./program.js";
+import { type MicroOp, touched } from "./program.js";
 import { levelName } from "./slots.js";
 import type { Stretch } from "./stretches.js";
 
@@ -22,7 +22,7 @@ export class NaiveTimingCore extends NaiveCore {
         const pc = instruction.page * 4096 + instruction.offset;
         for (const microOp of instruction.microOps) {
           if (microOp.rep) yield* this.rep(microOp, operands, pc);
-          else if (microOp.load || microOp.store) yield* this.data(microOp, instruction, operands, pc);
+          else if (microOp.load || microOp.store) yield* this.data(microOp, operands, pc);
         }
       }
       this.countBlock(step);
@@ -41,26 +41,11 @@ export class NaiveTimingCore extends NaiveCore {
     }
   }
 
-  /** A vector is accessed 8 bytes at a time: behind its first micro-op come those of the other pieces. */
-  private *data(microOp: MicroOp, { microOps }: Instruction, operands: number[], pc: number): Process {
-    const kind = microOp.load ? "load" : "store";
-    const first = operands.shift()!;
-    const second = microOp.split ? operands.shift()! : undefined;
-    const behind = microOps.slice(microOps.indexOf(microOp) + 1);
-    const other = behind.findIndex((m) => m.unit !== "mem" || m.load || m.store || m.rep);
-    const pieces = 1 + (other < 0 ? behind.length : other);
-    for (let i = 0; i < pieces; i++) {
-      const from = (first & 4095) + 8 * i;
-      const to = from + (pieces === 1 ? microOp.bytes : 8) - 1;
-      const starts = [from];
-      if (second !== undefined && pieces === 1) starts.push(4096 + (second & 4095));
-      else if (Math.floor(to / 64) > Math.floor(from / 64)) starts.push(from - (from % 64) + 64);
-      for (const at of starts) {
-        const page = (second !== undefined && at >= 4096 ? second : first) >>> 12;
-        yield* this.one(kind, page, at % 4096, pc);
-      }
-      if (starts.length > 1) this.count("splitAccesses");
-    }
+  private *data(microOp: MicroOp, operands: number[], pc: number): Process {
+    const { lines } = touched(microOp, operands);
+    for (const address of lines)
+      yield* this.one(microOp.load ? "load" : "store", address >>> 12, address & 4095, pc);
+    if (lines.length > 1) this.count("splitAccesses");
   }
 
   private *rep({ repKind, bytes }: MicroOp, operands: number[], pc: number): Process {

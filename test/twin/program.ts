@@ -10,6 +10,8 @@ export interface MicroOp {
   /** The access goes on in the next slot, on a second page. */
   split: boolean;
   bytes: number;
+  /** One of several 8-byte pieces of an access: which, and whether it is the last. */
+  piece?: { number: number; last: boolean };
   /** A branch of the microcode that is taken. */
   refetch: boolean;
   repKind: number;
@@ -66,6 +68,10 @@ export function blockOf(table: rows.DecodedTable, id: number): Block {
       split: (word0 & rows.SPLIT) !== 0,
       bytes: (word0 >> rows.SIZE_SHIFT) & rows.SIZE_MASK,
       refetch: (word2 & rows.REFETCH) !== 0,
+      piece:
+        word0 & rows.PIECE
+          ? { number: (word2 >> rows.PIECE_SHIFT) & rows.PIECE_MASK, last: (word2 & rows.LAST_PIECE) !== 0 }
+          : undefined,
       repKind: (word2 >> 16) & 15,
       sources: [0, 8, 16, 24].map((shift) => (word1 >>> shift) & 255).filter((r) => r !== rows.NO_REG),
       destinations: [word2 & 255, (word2 >> 8) & 255],
@@ -94,4 +100,28 @@ export function blockOf(table: rows.DecodedTable, id: number): Block {
     loads: microOps.filter((u) => u.load).length,
     stores: microOps.filter((u) => u.store).length,
   };
+}
+
+/** What a load or store touches: lines, one or two, as addresses (page << 12 | offset). */
+export interface Touched {
+  lines: number[];
+  /** The second line is on a page of its own. */
+  twoPages: boolean;
+}
+
+/** Takes the slots of a load or store off `operands`; the pieces of a vector share them, and the last takes them off. */
+export function touched({ piece, split, bytes }: MicroOp, operands: number[]): Touched {
+  const slots = operands.slice(0, split ? 2 : 1);
+  if (piece === undefined || piece.last) operands.splice(0, slots.length);
+  if (piece === undefined) return split ? { lines: slots, twoPages: true } : inPage(slots[0], bytes);
+  const from = (slots[0] & 4095) + 8 * piece.number;
+  if (!split) return inPage(slots[0] - (slots[0] & 4095) + from, 8);
+  const [page, nextPage] = slots.map((slot) => slot - (slot & 4095));
+  if (from > 4095) return inPage(nextPage + from - 4096, 8);
+  return from + 8 > 4096 ? { lines: [page + from, nextPage], twoPages: true } : inPage(page + from, 8);
+}
+
+function inPage(address: number, bytes: number): Touched {
+  const more = (address & 63) + bytes > 64 ? [(address | 63) + 1] : [];
+  return { lines: [address, ...more], twoPages: false };
 }

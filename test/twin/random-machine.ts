@@ -62,7 +62,7 @@ function pipeline(random: Random): MachineInput["core"]["pipeline"] {
     ...some({ decodeWidth: up(4), executeIssueLimit: up(4), executeCommitLimit: up(4) }),
     ...some({ executeMemoryIssueLimit: up(3), executeMemoryCommitLimit: up(3) }),
     ...some({ maxAccessesInMemory: up(4), lsqTransfersQueue: up(4) }),
-    ...some({ lsqStoreBuffer: up(6), storesPerCycle: up(3) }),
+    ...some({ lsqRequestsQueue: up(3), lsqStoreBuffer: up(6), storesPerCycle: up(3) }),
     ...some({ memExtraAssumedLatency: random.int(4) }),
     fu: {
       intAlu: unit(random, 4),

@@ -12,6 +12,10 @@ import {
   LOW_WORDS,
   OFFSET_SHIFT,
   PAGE2,
+  PIECE,
+  PIECE_BYTES,
+  PIECE_MASK,
+  PIECE_SHIFT,
   REP,
   ROW_WORDS,
   SIZE_SHIFT,
@@ -195,6 +199,7 @@ class TableBuilder {
     rows.reserve(cracked.uops.length * ROW_WORDS);
     // Accesses take the slots in order, whatever order the micro-ops were made in.
     let next = from;
+    let taken = from;
     let flags = first;
     let uops = cracked.uops.length << UOPS_SHIFT;
     for (const uop of cracked.uops) {
@@ -203,18 +208,21 @@ class TableBuilder {
       let word2 = uop.destinations | uops;
       uops = 0;
       let slot = -1;
+      const piece = (word0 & PIECE) === 0 ? 0 : (word2 >>> PIECE_SHIFT) & PIECE_MASK;
       if (word0 & REP) {
         slot = from;
         word2 |= blocks.slotKind[slot] << 16;
       } else if (word0 & (LOAD | STORE)) {
-        slot = next++;
+        // The pieces of an access behind the first look at its slot.
+        slot = piece > 0 ? taken : next++;
+        taken = slot;
         while (next < to && blocks.slotFlags[next] & SlotFlag.Split) next++;
         const load = blocks.slotKind[slot] === SlotKind.Load;
         word0 = (word0 & ~(LOAD | STORE)) | (load ? LOAD : STORE);
         this.counts[block * COUNT_WORDS + (load ? 2 : 3)]++;
       }
       if (slot >= 0) {
-        word0 |= blocks.slotSize[slot] << SIZE_SHIFT;
+        word0 |= ((word0 & PIECE) !== 0 ? PIECE_BYTES : blocks.slotSize[slot]) << SIZE_SHIFT;
         if (slot + 1 < to && blocks.slotFlags[slot + 1] & SlotFlag.Split) word0 |= SPLIT;
       }
       rows.data[rows.length++] = word0;

@@ -1,8 +1,12 @@
 import { type Instruction, MemorySizeExt, OpKind, Register, RegisterExt } from "iced-x86";
 import {
+  LAST_PIECE,
   LOAD,
   NO_COST,
   NO_REG,
+  PIECE,
+  PIECE_MASK,
+  PIECE_SHIFT,
   REFETCH,
   REG_FLAGS,
   REG_MASK,
@@ -167,32 +171,52 @@ export class Emitter {
 
   /** All loads: the i-th into the i-th of `destinations`, the last of which takes all that follow. */
   load(destinations: readonly number[], address: readonly number[] = this.address): void {
-    const wide = this.halves(this.loadsLeft, destinations);
+    const wide = this.pieces(this.loadsLeft, destinations);
     for (let i = 0; this.loadsLeft > 0; i++, this.loadsLeft--) {
       this.emit(UopClass.Mem, [destinations[Math.min(i, destinations.length - 1)] ?? SINK], address);
       this.uops[this.uops.length - 1].word0 |= LOAD;
     }
-    for (const register of wide) this.emit(UopClass.Mem, [register], address);
+    for (const register of wide) {
+      this.emit(UopClass.Mem, [register], address);
+      this.uops[this.uops.length - 1].word0 |= LOAD | PIECE;
+    }
+    this.number(wide.length);
   }
 
   /** All stores: the i-th of the i-th of `values`, the last of which is stored by all that follow. */
   store(values: readonly number[], address: readonly number[] = this.address): void {
-    const wide = this.halves(this.storesLeft, values);
+    const wide = this.pieces(this.storesLeft, values);
     for (let i = 0; this.storesLeft > 0; i++, this.storesLeft--) {
       this.emit(UopClass.Mem, [], [values[Math.min(i, values.length - 1)] ?? NO_REG, ...address]);
       this.uops[this.uops.length - 1].word0 |= STORE;
     }
-    for (const register of wide) this.emit(UopClass.Mem, [], [register, ...address]);
+    for (const register of wide) {
+      this.emit(UopClass.Mem, [], [register, ...address]);
+      this.uops[this.uops.length - 1].word0 |= STORE | PIECE;
+    }
+    this.number(wide.length);
   }
 
   /**
-   * gem5 accesses a vector in halves of 8 bytes. Where the capture has one access of 16 or more, the rest of
-   * the halves are micro-ops of class Mem that access nothing: they hit the line the first has brought.
+   * gem5 accesses a vector in pieces of 8 bytes. Where the capture has one access of 16 or more, each piece is a micro-op.
+   * @returns registers of those behind the first.
    */
-  private halves(slots: number, registers: readonly number[]): number[] {
+  private pieces(slots: number, registers: readonly number[]): number[] {
     if (slots !== 1 || registers.length < 2) return [];
-    const bytes = MemorySizeExt.size(this.instruction.memorySize);
-    return Array.from({ length: Math.max(0, (bytes >> 3) - 1) }, () => registers[1]);
+    const pieces = MemorySizeExt.size(this.instruction.memorySize) >> 3;
+    if (pieces < 2 || pieces > PIECE_MASK + 1) return [];
+    return Array.from({ length: pieces - 1 }, () => registers[1]);
+  }
+
+  /** The last micro-op and the `more` before it are pieces of one access. */
+  private number(more: number): void {
+    if (more === 0) return;
+    const first = this.uops.length - 1 - more;
+    for (let piece = 0; piece <= more; piece++) {
+      const uop = this.uops[first + piece];
+      uop.word0 |= PIECE;
+      uop.destinations |= (piece << PIECE_SHIFT) | (piece === more ? LAST_PIECE : 0);
+    }
   }
 
   /** Whether memory operands are locked: between two fences, the first of which serialises. */

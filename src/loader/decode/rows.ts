@@ -4,9 +4,10 @@
  *
  * Word 0 of a row:
  * ```
- *  bits  0-3   class (UopClass)
- *        4     LOAD: takes the instruction's next load slot
- *        5     STORE: takes the instruction's next store slot
+ *  bits  0-2   class (UopClass)
+ *        3     PIECE: one of several 8-byte pieces of the access of a load or store slot, see word 2
+ *        4     LOAD: takes the instruction's next slot, a load
+ *        5     STORE: takes the instruction's next slot, a store
  *        6     LAST: last micro-op of its instruction
  *        7     SERIAL: issues when all before is done, nothing after it issues before it is done
  *        8     REP: a repeated string instruction; the whole instruction is this one row
@@ -18,7 +19,8 @@
  *       20-31  offset of the instruction in its page (read with >>> 20)
  * ```
  * Word 1: up to four source registers, one a byte, `NO_REG` for none.
- * Word 2: bits 0-7 and 8-15 destination registers; bits 16-19 SlotKind of a REP row; bit 20 NO_COST: needs
+ * Word 2: bits 0-7 and 8-15 destination registers; bits 16-19 SlotKind of a REP row, of a PIECE bits 16-18 its number and
+ * bit 19 LAST_PIECE: what follows takes the next slot; bit 20 NO_COST: needs
  * no functional unit and no commit slot (gem5's No_OpClass); bit 21 REFETCH: a branch of the microcode that
  * is taken: what follows in the same instruction is fetched anew once it has committed; bits 22-31 micro-ops of
  * the instruction, in its first.
@@ -39,7 +41,8 @@ export const UOP_CLASSES = 7;
 /** Field of `pipeline.fu` for each class. */
 export const CLASS_FIELD = ["intAlu", "intMul", "intDiv", "floatSimd", "predicate", "mem", "misc"] as const;
 
-export const CLASS_MASK = 15;
+export const CLASS_MASK = 7;
+export const PIECE = 1 << 3;
 export const LOAD = 1 << 4;
 export const STORE = 1 << 5;
 export const LAST = 1 << 6;
@@ -52,6 +55,11 @@ export const SIZE_SHIFT = 12;
 export const SIZE_MASK = 0xff;
 export const OFFSET_SHIFT = 20;
 /** Bits of word 2. */
+/** A vector is accessed so many bytes at a time. */
+export const PIECE_BYTES = 8;
+export const PIECE_SHIFT = 16;
+export const PIECE_MASK = 7;
+export const LAST_PIECE = 1 << 19;
 export const NO_COST = 1 << 20;
 export const REFETCH = 1 << 21;
 
