@@ -136,6 +136,11 @@ export class Emitter {
     this.emit(UopClass.IntAlu, destinations, sources);
   }
 
+  /** A copy of half a vector register; gem5's reads what it overwrites. */
+  copy(destination: number, source: number): void {
+    this.alu([destination], [destination, source]);
+  }
+
   simd(destinations: readonly number[], sources: readonly number[]): void {
     this.emit(UopClass.FloatSimd, destinations, sources);
   }
@@ -146,13 +151,16 @@ export class Emitter {
   }
 
   /** A micro-op of no operation class: nothing but a place in issue. */
-  free(sources: readonly number[] = []): void {
-    this.emit(UopClass.Misc, [], sources, NO_COST);
+  free(): void {
+    this.emit(UopClass.Misc, [], [], NO_COST);
   }
 
-  /** A branch inside the microcode, taken or not. A taken one costs a redirect of fetch. */
+  /**
+   * A branch inside the microcode, taken or not. It has no operation class and waits for nothing: it is decided
+   * when it commits. A taken one costs a redirect of fetch.
+   */
   microBranch(taken: boolean): void {
-    this.emit(UopClass.IntAlu, [], [MICRO_FLAGS], taken ? REFETCH : 0);
+    this.emit(UopClass.Misc, [], [], NO_COST | (taken ? REFETCH : 0));
   }
 
   /** Reads the instruction pointer where the memory operand is relative to it. */
@@ -160,39 +168,47 @@ export class Emitter {
     if (this.relative) this.alu([T7], []);
   }
 
-  /** lea: the memory operand's address, computed. */
+  /** lea: the memory operand's address, computed; gem5's reads what it overwrites. */
   effectiveAddress(destination: number, ...more: readonly number[]): void {
-    this.alu([destination], [...this.address, ...more]);
+    this.alu([destination], [...this.address, destination, ...more]);
   }
 
-  /** All loads: the i-th into the i-th of `destinations`, the last of which takes all that follow. */
-  load(destinations: readonly number[], address: readonly number[] = this.address): void {
-    const wide = this.halves(this.loadsLeft, destinations);
+  /**
+   * All loads: the i-th into the i-th of `destinations`, the last of which takes all that follow. `kept`: what
+   * a destination that is only written in part keeps.
+   */
+  load(
+    destinations: readonly number[],
+    address: readonly number[] = this.address,
+    kept: readonly number[] = [],
+  ): void {
+    const further = this.halves(this.loadsLeft, destinations);
     for (let i = 0; this.loadsLeft > 0; i++, this.loadsLeft--) {
-      this.emit(UopClass.Mem, [destinations[Math.min(i, destinations.length - 1)] ?? SINK], address);
+      const into = further > 0 ? destinations : [destinations[Math.min(i, destinations.length - 1)] ?? SINK];
+      this.emit(UopClass.Mem, into, [...address, ...kept]);
       this.uops[this.uops.length - 1].word0 |= LOAD;
     }
-    for (const register of wide) this.emit(UopClass.Mem, [register], address);
+    for (let i = 0; i < further; i++) this.emit(UopClass.Mem, [], address);
   }
 
   /** All stores: the i-th of the i-th of `values`, the last of which is stored by all that follow. */
   store(values: readonly number[], address: readonly number[] = this.address): void {
-    const wide = this.halves(this.storesLeft, values);
+    const further = this.halves(this.storesLeft, values);
     for (let i = 0; this.storesLeft > 0; i++, this.storesLeft--) {
       this.emit(UopClass.Mem, [], [values[Math.min(i, values.length - 1)] ?? NO_REG, ...address]);
       this.uops[this.uops.length - 1].word0 |= STORE;
     }
-    for (const register of wide) this.emit(UopClass.Mem, [], [register, ...address]);
+    for (let i = 0; i < further; i++) this.emit(UopClass.Mem, [], [values[1], ...address]);
   }
 
   /**
-   * gem5 accesses a vector in halves of 8 bytes. Where the capture has one access of 16 or more, the rest of
-   * the halves are micro-ops of class Mem that access nothing: they hit the line the first has brought.
+   * Further halves. gem5 accesses a vector in halves of 8 bytes. Where the capture has one access of 16 or more,
+   * the rest of the halves are micro-ops of class Mem that access nothing, since they hit the line that the first
+   * one has brought; what is loaded is there when the first one's is.
    */
-  private halves(slots: number, registers: readonly number[]): number[] {
-    if (slots !== 1 || registers.length < 2) return [];
-    const bytes = MemorySizeExt.size(this.instruction.memorySize);
-    return Array.from({ length: Math.max(0, (bytes >> 3) - 1) }, () => registers[1]);
+  private halves(slots: number, registers: readonly number[]): number {
+    if (slots !== 1 || registers.length < 2) return 0;
+    return Math.max(0, (MemorySizeExt.size(this.instruction.memorySize) >> 3) - 1);
   }
 
   /** Whether memory operands are locked: between two fences, the first of which serialises. */
@@ -201,7 +217,7 @@ export class Emitter {
   }
 
   fence(serial: boolean): void {
-    this.free();
+    this.alu([], []);
     if (serial) this.uops[this.uops.length - 1].word0 |= SERIAL;
   }
 }
