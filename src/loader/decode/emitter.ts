@@ -155,12 +155,9 @@ export class Emitter {
     this.emit(UopClass.Misc, [], [], NO_COST);
   }
 
-  /**
-   * A branch inside the microcode, taken or not. It has no operation class and waits for nothing: it is decided
-   * when it commits. A taken one costs a redirect of fetch.
-   */
-  microBranch(taken: boolean): void {
-    this.emit(UopClass.Misc, [], [], NO_COST | (taken ? REFETCH : 0));
+  /** A branch inside the microcode, taken or not, on `condition`. A taken one costs a redirect of fetch. */
+  microBranch(taken: boolean, condition: readonly number[] = [MICRO_FLAGS]): void {
+    this.emit(UopClass.IntAlu, [], condition, taken ? REFETCH : 0);
   }
 
   /** Reads the instruction pointer where the memory operand is relative to it. */

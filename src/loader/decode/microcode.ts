@@ -53,14 +53,19 @@ const binary =
   (e) => {
     e.relativeBase();
     let source = T2;
-    // test has its immediate made behind the load.
-    const late = e.instruction.mnemonic === Mnemonic.Test && e.kind(0) === Kind.Memory;
-    if (late) e.load([T1]);
-    if (e.kind(1) === Kind.Immediate) e.immediate(T2);
-    else if (e.kind(1) === Kind.Register) source = e.register(1);
+    const immediate = e.kind(1) === Kind.Immediate;
+    if (e.kind(1) === Kind.Register) source = e.register(1);
     if (e.kind(0) === Kind.Memory) {
-      modify(e, !compares, () => e.alu(compares ? [FLAGS] : [T1, FLAGS], [T1, source, ...reads]));
+      // That of test and of and is made behind the load.
+      const { mnemonic } = e.instruction;
+      const late = mnemonic === Mnemonic.Test || mnemonic === Mnemonic.And;
+      if (immediate && !late) e.immediate(T2);
+      modify(e, !compares, () => {
+        if (immediate && late) e.immediate(T2);
+        e.alu(compares ? [FLAGS] : [T1, FLAGS], [T1, source, ...reads]);
+      });
     } else {
+      if (immediate) e.immediate(T2);
       const register = e.register(0);
       if (e.kind(1) === Kind.Memory) {
         e.load([T1]);
@@ -441,7 +446,7 @@ define("Bsf Bsr Tzcnt Lzcnt", (e) => {
   if (memory) e.load([T1]);
   else source = e.register(1);
   e.alu([T1, FLAGS], [source, FLAGS]);
-  e.microBranch(false);
+  e.microBranch(false, [FLAGS]);
   e.alu([register], [register]);
   if (forward) {
     e.alu([T2], [T1]);
@@ -488,7 +493,7 @@ define("Cmpxchg8b Cmpxchg16b", (e) => {
   if (e.locked) e.fence(true);
   e.load([T2, T3], [T1]);
   e.alu([FLAGS], [AX, T2]);
-  e.microBranch(false);
+  e.microBranch(false, [FLAGS]);
   e.alu([FLAGS], [DX, T3]);
   e.alu([T2], [T2, BX, FLAGS]);
   e.alu([T3], [T3, CX, FLAGS]);

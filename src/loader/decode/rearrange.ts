@@ -92,7 +92,7 @@ export function shiftBytes(e: Emitter): void {
     if (count <= 16) e.simd([into], [moved]);
     else e.simd([into], []);
     e.simd([rest], []);
-    e.microBranch(true);
+    e.microBranch(true, []);
   }
   e.free();
 }
