@@ -10,10 +10,18 @@ import type { Translation } from "./translation.js";
 /** What execution waits for on the data side. Above Stores: one request, for `pendingTime`. */
 export const Pending = { Nothing: 0, Stores: 1, Load: 2, Half: 3, Rep: 4, RepWrite: 5, Walk: 6 } as const;
 
-/**
- * Issue cycles of one iteration of a repeated string instruction, by SlotKind: the micro-ops of gem5's
- * microcode loop (lods, scas, stos 4; movs 6; cmps 7), two a cycle.
- */
+/** Micro-ops of one iteration of a repeated string instruction in gem5's microcode, by SlotKind; rep lods, unheard of, has 4. */
+export const REP_UOPS: Record<number, number> = {
+  [SlotKind.RepLoad]: 5,
+  [SlotKind.RepStore]: 4,
+  [SlotKind.RepMove]: 6,
+  [SlotKind.RepCompare]: 7,
+};
+
+/** Micro-ops before and behind the iterations, if there are any; their one row is counted by itself. */
+export const repFrame = (segments: number): number => (segments > 0 ? 6 : 2);
+
+/** Issue cycles of one iteration of a repeated string instruction, by SlotKind: its micro-ops, about two a cycle. */
 const REP_CYCLES: Record<number, number> = {
   [SlotKind.RepLoad]: 2,
   [SlotKind.RepStore]: 2,
@@ -254,13 +262,15 @@ export class DataSide {
    * faster than its microcode issues. @returns the cycle it is done, or -1 when something is pending.
    */
   rep(addresses: Int32Array, at: number, kind: number, size: number, pc: number, now: number): number {
+    const { values } = this.counters;
+    const segments = addresses[at];
     if (!this.repActive) {
       this.dirty = true;
       this.repActive = true;
       this.repTime = this.repStart = now;
+      values[Count.Ops] += repFrame(segments);
     }
     const operands = kind === SlotKind.RepMove || kind === SlotKind.RepCompare ? 2 : 1;
-    const segments = addresses[at];
     const cycles = this.repCycles[kind];
     while (this.repSegment < segments) {
       const base = at + 1 + this.repSegment * (operands + 1);
@@ -285,7 +295,8 @@ export class DataSide {
         }
         this.repOperand = 0;
         this.repElement += run;
-        this.counters.values[Count.RepElements] += run;
+        values[Count.RepElements] += run;
+        values[Count.Ops] += run * REP_UOPS[kind];
         this.repStart = Math.max(this.repTime, this.repStart + run * cycles);
         this.repTime = this.repStart;
       }

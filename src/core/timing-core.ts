@@ -15,6 +15,7 @@ import { AccessPlace } from "./access-place.js";
 import { RunStatus } from "./contract.js";
 import * as base from "./core-base.js";
 import { Cause, Count, levelIndex, TlbCount } from "./counters.js";
+import { REP_UOPS, repFrame } from "./data-side.js";
 import * as plan from "./timing-plan.js";
 
 // A constant of this module is folded into the code; one of another module is looked up at each use.
@@ -294,11 +295,13 @@ export class TimingCore extends base.CoreBase {
         this.operand = 0;
         this.element++;
         this.values[Count.RepElements]++;
+        this.values[Count.Ops] += REP_UOPS[kind];
       }
       this.element = 0;
       this.segment++;
     }
     this.segment = 0;
+    this.values[Count.Ops] += repFrame(segments);
     this.addressAt += 1 + segments * words;
     return true;
   }

@@ -369,6 +369,27 @@ describe("time that is long", () => {
     expect(cycles(33) - cycles(1)).toBe(32 * 10);
   });
 
+  it("counts the micro-ops of a string instruction's loop", () => {
+    const ops = (
+      bytes: string,
+      kind: "repLoad" | "repStore" | "repMove" | "repCompare",
+      elements: number,
+    ) => {
+      const p = new Program();
+      const block = p.block(0x1000, [bytes, mov(0)], [[0, kind, 1]]);
+      const operands = kind === "repMove" || kind === "repCompare" ? [0x8000, 0x9000] : [0x8000];
+      if (elements > 0) p.exec(block, 1, elements, ...operands);
+      else p.exec(block, 0);
+      const built = build(p, none);
+      runAll(built);
+      return counter(built, "numOps") - 1;
+    };
+    expect([0, 1, 100].map((n) => ops("f3 aa", "repStore", n))).toEqual([3, 7 + 4, 7 + 400]);
+    expect(ops("f3 a4", "repMove", 100)).toBe(7 + 600);
+    expect(ops("f2 ae", "repLoad", 100)).toBe(7 + 500);
+    expect(ops("f3 a6", "repCompare", 100)).toBe(7 + 700);
+  });
+
   it("is exact for a string instruction of 60 million cycles, and goes on behind it", () => {
     const make = (pages: number): Program => {
       const p = new Program();

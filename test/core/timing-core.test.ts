@@ -86,4 +86,17 @@ describe("the timing core", () => {
     p.exec(p.block(0x1000, ["f3 48 a5"], [[0, "repMove", 8]]), 1, 10, 0x8000, 0x9000);
     expect(cycles(p)).toBe(1 + 20);
   });
+
+  it("counts the micro-ops of the microcode's loop", () => {
+    const ops = (elements: number): number => {
+      const p = new Program();
+      const block = p.block(0x1000, ["f3 48 a5"], [[0, "repMove", 8]]);
+      if (elements > 0) p.exec(block, 1, elements, 0x8000, 0x9000);
+      else p.exec(block, 0);
+      const built = build(p, timing);
+      runAll(built);
+      return counter(built, "numOps");
+    };
+    expect([0, 1, 10].map(ops)).toEqual([3, 7 + 6, 7 + 60]);
+  });
 });

@@ -4,7 +4,7 @@ import { type Process, Rank, until } from "./clockwork.js";
 import type { Step, Way } from "./control.js";
 import { type AtBranch, AtMost, type Fetched, FrontEnd, type Segment } from "./front-end.js";
 import { type Answer, NaiveCore, type NaiveParts } from "./naive-core.js";
-import { type MicroOp, type Touched, touched } from "./program.js";
+import { type MicroOp, REP_MICRO_OPS, type Touched, touched } from "./program.js";
 import { binding, type Cause, levelName, type Reason } from "./slots.js";
 import { NaiveOutstanding, type NaiveStore, StoreQueue } from "./store-queue.js";
 import type { Stretch } from "./stretches.js";
@@ -434,6 +434,7 @@ export class NaivePipelineCore extends NaiveCore {
     const begin = issue.sent;
     let now = begin;
     let paced = begin;
+    this.count("numOps", operands[0] > 0 ? 6 : 2);
     for (let segments = operands.shift()!; segments > 0; segments--) {
       const count = operands.shift()!;
       const both = kind === SlotKind.RepMove || kind === SlotKind.RepCompare;
@@ -459,6 +460,7 @@ export class NaivePipelineCore extends NaiveCore {
         }
         elements.splice(0, run);
         this.count("repElements", run);
+        this.count("numOps", run * REP_MICRO_OPS[kind]);
         now = paced = Math.max(now, paced + run * this.element(kind));
       }
     }

@@ -2,7 +2,7 @@ import { SlotKind } from "../../src/loader/contract.js";
 import type { Process } from "./clockwork.js";
 import type { Step } from "./control.js";
 import { type AccessKind, NaiveCore, type NaiveParts } from "./naive-core.js";
-import { type MicroOp, touched } from "./program.js";
+import { type MicroOp, REP_MICRO_OPS, touched } from "./program.js";
 import { levelName } from "./slots.js";
 import type { Stretch } from "./stretches.js";
 
@@ -50,6 +50,7 @@ export class NaiveTimingCore extends NaiveCore {
 
   private *rep({ repKind, bytes }: MicroOp, operands: number[], pc: number): Process {
     const two = repKind === SlotKind.RepMove || repKind === SlotKind.RepCompare;
+    this.count("numOps", operands[0] > 0 ? 6 : 2);
     for (let segments = operands.shift()!; segments > 0; segments--) {
       const count = operands.shift()!;
       const addresses = operands.splice(0, two ? 2 : 1);
@@ -62,6 +63,7 @@ export class NaiveTimingCore extends NaiveCore {
           yield* this.one(write ? "store" : "load", address >>> 12, offset, pc);
         }
         this.count("repElements");
+        this.count("numOps", REP_MICRO_OPS[repKind]);
       }
     }
   }

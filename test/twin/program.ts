@@ -1,4 +1,13 @@
+import { SlotKind } from "../../src/loader/contract.js";
 import * as rows from "../../src/loader/decode/rows.js";
+
+/** Micro-ops of an iteration of a repeated string instruction: of scas, stos, movs, cmps. */
+export const REP_MICRO_OPS: Record<number, number> = {
+  [SlotKind.RepLoad]: 5,
+  [SlotKind.RepStore]: 4,
+  [SlotKind.RepMove]: 6,
+  [SlotKind.RepCompare]: 7,
+};
 
 /** One micro-op, its row taken apart. */
 export interface MicroOp {

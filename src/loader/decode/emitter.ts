@@ -140,6 +140,11 @@ export class Emitter {
     this.emit(UopClass.IntAlu, destinations, sources);
   }
 
+  /** A copy of half a vector register; gem5's reads what it overwrites. */
+  copy(destination: number, source: number): void {
+    this.alu([destination], [destination, source]);
+  }
+
   simd(destinations: readonly number[], sources: readonly number[]): void {
     this.emit(UopClass.FloatSimd, destinations, sources);
   }
@@ -150,13 +155,13 @@ export class Emitter {
   }
 
   /** A micro-op of no operation class: nothing but a place in issue. */
-  free(sources: readonly number[] = []): void {
-    this.emit(UopClass.Misc, [], sources, NO_COST);
+  free(): void {
+    this.emit(UopClass.Misc, [], [], NO_COST);
   }
 
-  /** A branch inside the microcode, taken or not. A taken one costs a redirect of fetch. */
-  microBranch(taken: boolean): void {
-    this.emit(UopClass.IntAlu, [], [MICRO_FLAGS], taken ? REFETCH : 0);
+  /** A branch inside the microcode, taken or not, on `condition`. A taken one costs a redirect of fetch. */
+  microBranch(taken: boolean, condition: readonly number[] = [MICRO_FLAGS]): void {
+    this.emit(UopClass.IntAlu, [], condition, taken ? REFETCH : 0);
   }
 
   /** Reads the instruction pointer where the memory operand is relative to it. */
@@ -164,16 +169,24 @@ export class Emitter {
     if (this.relative) this.alu([T7], []);
   }
 
-  /** lea: the memory operand's address, computed. */
+  /** lea: the memory operand's address, computed; gem5's reads what it overwrites. */
   effectiveAddress(destination: number, ...more: readonly number[]): void {
-    this.alu([destination], [...this.address, ...more]);
+    this.alu([destination], [...this.address, destination, ...more]);
   }
 
-  /** All loads: the i-th into the i-th of `destinations`, the last of which takes all that follow. */
-  load(destinations: readonly number[], address: readonly number[] = this.address): void {
+  /**
+   * All loads: the i-th into the i-th of `destinations`, the last of which takes all that follow. `kept`: what
+   * a destination that is only written in part keeps.
+   */
+  load(
+    destinations: readonly number[],
+    address: readonly number[] = this.address,
+    kept: readonly number[] = [],
+  ): void {
     const wide = this.pieces(this.loadsLeft, destinations);
     for (let i = 0; this.loadsLeft > 0; i++, this.loadsLeft--) {
-      this.emit(UopClass.Mem, [destinations[Math.min(i, destinations.length - 1)] ?? SINK], address);
+      const into = destinations[Math.min(i, destinations.length - 1)] ?? SINK;
+      this.emit(UopClass.Mem, [into], [...address, ...kept]);
       this.uops[this.uops.length - 1].word0 |= LOAD;
     }
     for (const register of wide) {
@@ -225,7 +238,7 @@ export class Emitter {
   }
 
   fence(serial: boolean): void {
-    this.free();
+    this.alu([], []);
     if (serial) this.uops[this.uops.length - 1].word0 |= SERIAL;
   }
 }

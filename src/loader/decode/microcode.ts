@@ -30,7 +30,9 @@ export type Microcode = (e: Emitter) => void;
 /**
  * Integer, control and system instructions as gem5's x86 microcode has them (src/arch/x86/isa/insts), by
  * mnemonic. Flags are one register: a micro-op that sets only some of gem5's groups of them reads it (the
- * logical ones and shifts keep AF, inc and dec keep CF). gem5's register moves read their destination.
+ * logical ones and shifts keep AF, inc and dec keep CF). Rotates set carry and overflow alone, which the logical
+ * ones, that follow them in hashes, do not wait for; nobody else reads them either. gem5's register moves and lea
+ * read their destination, and so does everything that writes 8 or 16 bits of it.
  */
 export const MICROCODE = new Map<number, Microcode>();
 
@@ -51,11 +53,19 @@ const binary =
   (e) => {
     e.relativeBase();
     let source = T2;
-    if (e.kind(1) === Kind.Immediate) e.immediate(T2);
-    else if (e.kind(1) === Kind.Register) source = e.register(1);
+    const immediate = e.kind(1) === Kind.Immediate;
+    if (e.kind(1) === Kind.Register) source = e.register(1);
     if (e.kind(0) === Kind.Memory) {
-      modify(e, !compares, () => e.alu(compares ? [FLAGS] : [T1, FLAGS], [T1, source, ...reads]));
+      // That of test and of and is made behind the load.
+      const { mnemonic } = e.instruction;
+      const late = mnemonic === Mnemonic.Test || mnemonic === Mnemonic.And;
+      if (immediate && !late) e.immediate(T2);
+      modify(e, !compares, () => {
+        if (immediate && late) e.immediate(T2);
+        e.alu(compares ? [FLAGS] : [T1, FLAGS], [T1, source, ...reads]);
+      });
     } else {
+      if (immediate) e.immediate(T2);
       const register = e.register(0);
       if (e.kind(1) === Kind.Memory) {
         e.load([T1]);
@@ -96,12 +106,12 @@ define("Not", unary([], [], true));
 
 /** Shifts and rotates; an immediate count is part of the micro-op. */
 const shift =
-  (reads: readonly number[]): Microcode =>
+  (flags: readonly number[]): Microcode =>
   (e) => {
     e.relativeBase();
     const count = e.kind(1) === Kind.Register ? [e.register(1)] : [];
-    if (e.kind(0) === Kind.Memory) modify(e, true, () => e.alu([T1, FLAGS], [T1, ...count, ...reads]));
-    else e.alu([e.register(0), FLAGS], [e.register(0), ...count, ...reads]);
+    if (e.kind(0) === Kind.Memory) modify(e, true, () => e.alu([T1, ...flags], [T1, ...count, ...flags]));
+    else e.alu([e.register(0), ...flags], [e.register(0), ...count, ...flags]);
   };
 
 define("Shl Sal Shr Sar Rcl Rcr", shift([FLAGS]));
@@ -140,20 +150,32 @@ define("Mov Movbe Movnti", (e) => {
     e.store([from === Kind.Immediate ? T1 : e.register(1)]);
   } else if (from === Kind.Memory) {
     if (ABSOLUTE.has(e.instruction.code as number)) e.immediate(T1);
-    e.load([e.register(0)]);
-  } else if (from === Kind.Immediate) e.immediate(e.register(0));
+    e.load([e.register(0)], undefined, merges(e));
+  } else if (from === Kind.Immediate) e.alu([e.register(0)], merges(e));
   else e.alu([e.register(0)], [e.register(0), e.register(1)]);
 });
 define("Movzx Movsx Movsxd", (e) => {
   e.relativeBase();
   let source = T1;
-  if (e.kind(1) === Kind.Memory) e.load([T1]);
-  else source = e.register(1);
+  if (e.kind(1) === Kind.Memory) {
+    // A sign-extended word is loaded into the register itself.
+    const word =
+      e.instruction.mnemonic === Mnemonic.Movsx && MemorySizeExt.size(e.instruction.memorySize) === 2;
+    if (word) source = e.register(0);
+    e.load([source], undefined, word ? [source] : []);
+  } else {
+    source = e.register(1);
+    // A byte is moved to a temporary first.
+    if (e.size(1) === 1) {
+      e.alu([T1], [T1, source]);
+      source = T1;
+    }
+  }
   e.alu([e.register(0)], [source, ...merges(e)]);
 });
 define("Lea", (e) => {
   e.relativeBase();
-  e.effectiveAddress(e.register(0), ...merges(e));
+  e.effectiveAddress(e.register(0));
 });
 define("Cbw Cwde Cdqe", (e) => e.alu([AX], [AX]));
 define("Cwd Cdq Cqo", (e) => {
@@ -216,9 +238,10 @@ define("Mul Imul", (e) => {
   e.relativeBase();
   if (e.instruction.opCount === 1) {
     const source = oneOperand(e, T1);
+    const bytes = operandBytes(e);
     e.emit(UopClass.IntMul, [PRODUCT, FLAGS], [AX, source]);
-    e.alu([AX], [PRODUCT]);
-    e.alu([DX], [PRODUCT]);
+    e.alu([AX], bytes < 4 ? [PRODUCT, AX] : [PRODUCT]);
+    e.alu([upper(bytes)], bytes < 4 ? [PRODUCT, upper(bytes)] : [PRODUCT]);
     return;
   }
   const three = e.instruction.opCount === 3;
@@ -238,6 +261,9 @@ function oneOperand(e: Emitter, temporary: number): number {
   }
   return e.register(0);
 }
+
+/** Holds the upper half of a product or dividend: rdx, for bytes ah. */
+const upper = (bytes: number): number => (bytes === 1 ? AX : DX);
 
 const operandBytes = (e: Emitter): number =>
   e.kind(0) === Kind.Register ? e.size(0) : MemorySizeExt.size(e.instruction.memorySize);
@@ -263,33 +289,37 @@ function divisionLoop(e: Emitter, bytes: number, step: number, dividend: number)
 define("Div", (e) => {
   e.relativeBase();
   const source = oneOperand(e, T2);
-  e.emit(UopClass.IntDiv, [PRODUCT], [DX, source]);
-  divisionLoop(e, operandBytes(e), T1, AX);
-  e.alu([AX], [PRODUCT]);
-  e.alu([DX], [PRODUCT]);
+  const bytes = operandBytes(e);
+  const high = upper(bytes);
+  e.emit(UopClass.IntDiv, [PRODUCT], [high, source]);
+  divisionLoop(e, bytes, T1, AX);
+  e.alu([AX], bytes < 4 ? [PRODUCT, AX] : [PRODUCT]);
+  e.alu([high], bytes < 4 ? [PRODUCT, high] : [PRODUCT]);
 });
 define("Idiv", (e) => {
+  const bytes = operandBytes(e);
+  const high = upper(bytes);
   // The dividend is negated first, in case it must be.
   e.alu([T1, MICRO_FLAGS], [AX]);
   e.alu([T4], [MICRO_FLAGS]);
-  e.alu([T2], [DX]);
+  e.alu([T2], [high]);
   e.alu([T2], [T2, T4]);
   e.relativeBase();
   const source = oneOperand(e, T5);
   e.alu([MICRO_FLAGS], [source]);
   e.alu([T3], [source]);
   e.alu([T3], [T3, source, MICRO_FLAGS]);
-  e.alu([MICRO_FLAGS], [DX]);
+  e.alu([MICRO_FLAGS], [high]);
   e.alu([T1], [T1, AX, MICRO_FLAGS]);
-  e.alu([T2], [T2, DX, MICRO_FLAGS]);
+  e.alu([T2], [T2, high, MICRO_FLAGS]);
   e.emit(UopClass.IntDiv, [PRODUCT], [T2, T3]);
-  divisionLoop(e, operandBytes(e), T4, T1);
+  divisionLoop(e, bytes, T4, T1);
   e.alu([T5], [PRODUCT]);
   e.alu([T6], [PRODUCT]);
   // Signs are mended.
   e.alu([T4], [T6]);
-  e.alu([DX], [DX, T4, MICRO_FLAGS]);
-  e.alu([DX], [DX, T6, MICRO_FLAGS]);
+  e.alu([high], [high, T4, MICRO_FLAGS]);
+  e.alu([high], [high, T6, MICRO_FLAGS]);
   e.alu([T4], [T5]);
   e.alu([T5], [T5, T4, MICRO_FLAGS]);
   e.alu([MICRO_FLAGS], [source]);
@@ -405,17 +435,19 @@ define("Bt Bts Btr Btc", (e) => {
     if (!tests) e.alu([T1], [T1, T4]);
   });
 });
-define("Bsf Bsr", (e) => {
+// gem5 does not look at the prefix that makes tzcnt of bsf and lzcnt of bsr; compilers put it before bsf.
+define("Bsf Bsr Tzcnt Lzcnt", (e) => {
   const register = e.register(0);
-  const forward = e.instruction.mnemonic === Mnemonic.Bsf;
+  const forward = e.instruction.mnemonic === Mnemonic.Bsf || e.instruction.mnemonic === Mnemonic.Tzcnt;
+  const memory = e.kind(1) === Kind.Memory;
   e.relativeBase();
   e.alu([T1], [T1]);
   let source = T1;
-  if (e.kind(1) === Kind.Memory) e.load([T1]);
+  if (memory) e.load([T1]);
   else source = e.register(1);
   e.alu([T1, FLAGS], [source, FLAGS]);
-  e.alu([], [FLAGS]);
-  e.immediate(register);
+  e.microBranch(false, [FLAGS]);
+  e.alu([register], [register]);
   if (forward) {
     e.alu([T2], [T1]);
     e.alu([T1], [T2, T1]);
@@ -424,7 +456,7 @@ define("Bsf Bsr", (e) => {
     e.alu([T3, MICRO_FLAGS], [T1]);
     e.alu([T4], [register]);
     e.alu([register], [register, T4, MICRO_FLAGS]);
-    if (bit > 1) e.alu([T1], [T1, T3, MICRO_FLAGS]);
+    if (bit > 1 || (forward && memory)) e.alu([T1], [T1, T3, MICRO_FLAGS]);
   }
   e.free();
 });
@@ -461,7 +493,7 @@ define("Cmpxchg8b Cmpxchg16b", (e) => {
   if (e.locked) e.fence(true);
   e.load([T2, T3], [T1]);
   e.alu([FLAGS], [AX, T2]);
-  e.alu([], [FLAGS]);
+  e.microBranch(false, [FLAGS]);
   e.alu([FLAGS], [DX, T3]);
   e.alu([T2], [T2, BX, FLAGS]);
   e.alu([T3], [T3, CX, FLAGS]);
