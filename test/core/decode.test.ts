@@ -187,7 +187,12 @@ describe("cracking", () => {
       "ALAS",
     ],
     ["a conjunction with memory", "66 0f db 03", [[0, "load", 16]], "AL0L1.FF"],
-    ["the same relative to the instruction pointer", "66 0f 54 05 00 01 00 00", [[0, "load", 16]], "AAL0L1.FF"],
+    [
+      "the same relative to the instruction pointer",
+      "66 0f 54 05 00 01 00 00",
+      [[0, "load", 16]],
+      "AAL0L1.FF",
+    ],
     ["an exclusive or of floats with memory", "0f 57 03", [[0, "load", 16]], "L0L1.FF"],
     ["an exclusive or of integers with memory", "66 0f ef 03", [[0, "load", 16]], "AL0L1.FF"],
     ["an unpacking of lower halves", "66 0f 62 c1", [], "FF"],
