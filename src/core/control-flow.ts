@@ -37,6 +37,8 @@ export const Way = {
   System: 5,
 } as const;
 export const WAY_MASK = 7;
+/** By way: 1 where fetch is redirected at a commit, and Fetch2 has gone on on a wrong path until then. */
+export const WRONG_PATH = Uint8Array.of(0, 0, 1, 1, 0, 1, 0, 0);
 const {
   Next: NEXT,
   Predicted: PREDICTED,

@@ -73,11 +73,13 @@ export const Count = {
   Splits: 13,
   Forwarded: 14,
   PartlyCovered: 15,
+  WrongPathLines: 16,
+  WrongPathMisses: 17,
   /** Plus BranchKind, from 1 on. */
-  Branches: 15,
-  Mispredicts: 22,
+  Branches: 17,
+  Mispredicts: 24,
   /** Plus Cause. */
-  Slots: 30,
+  Slots: 32,
 } as const;
 export const COUNTS = Count.Slots + CAUSES;
 
@@ -136,6 +138,18 @@ export class CoreCounters {
     set(
       Count.FetchLines,
       def("fetchLines", "Count", "instruction fetches (lines; chunks in the timing core)"),
+    );
+    set(
+      Count.WrongPathLines,
+      def(
+        "fetchWrongPathLines",
+        "Count",
+        "of them, lines behind a branch that were thrown away (pipeline core)",
+      ),
+    );
+    set(
+      Count.WrongPathMisses,
+      def("fetchWrongPathMisses", "Count", "lines behind a branch that a level below the L1I served"),
     );
     set(Count.Interrupts, def("interrupts", "Count", "asynchronous changes of control"));
     set(Count.RepElements, def("repElements", "Count", "iterations of repeated string instructions"));

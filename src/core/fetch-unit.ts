@@ -12,10 +12,10 @@ import type { Translation } from "./translation.js";
 // A constant of this module is folded into the code; one of another module is looked up at each use.
 const { RECORD_SHIFT } = record;
 const { Row: ROW, RowEnd: ROW_END } = record.R;
-const { CROSSES, UOPS_SHIFT, UOPS_MASK, ROW_WORDS } = rowBits;
-const { CYCLE, TIME, BLAME, LONG_AGO } = stamps;
+const { CROSSES, LAST, OFFSET_SHIFT, REFETCH, UOPS_SHIFT, UOPS_MASK, ROW_WORDS } = rowBits;
+const { CYCLE, TIME, BLAME, LONG_AGO, NEVER } = stamps;
 const { NEW_LINE, WAY_MASK } = flow;
-const MISPREDICTED = flow.Way.Mispredict;
+const { WRONG_PATH } = flow;
 const { SEGMENT_SHIFT } = lineFetch;
 const AVAILABLE = lineFetch.Segment.Available;
 const NOTHING_WAITS = lineFetch.Waiting.Nothing;
@@ -51,10 +51,13 @@ export class FetchUnit extends lineFetch.LineFetch {
   /** Micro-ops between Fetch2 and issue. */
   readonly queue: number;
 
+  /** Where execution is: row of its next micro-op, has its instruction been begun, and when did that leave. Written by execution. */
+  executionRow = 0;
+  executionRowEnd = 0;
+  executionInstr = 0;
+  executionBegun = false;
+  executionLeft = 0;
   // Row that comes next in block `handedBlk`, micro-ops before it, segment it reads.
-  /** Of the last instruction before the last redirect that came at commit: `position`, and when its line was there. */
-  behindPosition = LONG_AGO;
-  behindLine = LONG_AGO;
   private row = 0;
   private rowEnd = 0;
   private uops = 0;
@@ -63,6 +66,9 @@ export class FetchUnit extends lineFetch.LineFetch {
   private crossed = false;
   private readonly rows: Int32Array;
   private readonly width: number;
+  private readonly toDecode: number;
+  /** Bits of word 2 that mark a branch of the microcode which redirects fetch: without a predictor, the taken ones. */
+  readonly microBranches: number;
 
   constructor(
     spec: PipelineSpec,
@@ -76,6 +82,8 @@ export class FetchUnit extends lineFetch.LineFetch {
     super(spec, parts, board.ring, board, buffer, translation, control, counters.values, counters.itlb);
     this.rows = parts.decoded.rows;
     this.width = spec.decodeWidth;
+    this.toDecode = spec.fetch2ToDecodeDelay * CYCLE;
+    this.microBranches = parts.spec.core.branchPredictor.name === "none" ? REFETCH : 0;
     this.queue = (spec.decodeInputBuffer + spec.executeInputBuffer) * spec.decodeWidth;
     this.mask = board.ring - 1;
     this.leaves = new Int32Array(board.ring).fill(LONG_AGO);
@@ -96,7 +104,7 @@ export class FetchUnit extends lineFetch.LineFetch {
     this.position = (cycle > now ? cycle : now) | this.width;
   }
 
-  /** The buffer dropped its first `blocks` blocks, which are all executed. */
+  /** The buffer is about to drop its first `blocks` blocks, which are all executed. */
   drop(blocks: number): void {
     this.dropBlocks(blocks);
     this.handedBlk -= blocks;
@@ -105,29 +113,30 @@ export class FetchUnit extends lineFetch.LineFetch {
   /** The base of stamps moves on. */
   rebase(cycles: number): void {
     this.rebaseLines(cycles);
-    this.behindPosition = stamps.rebased(this.behindPosition, cycles);
-    this.behindLine = stamps.rebased(this.behindLine, cycles);
+    this.executionLeft = stamps.rebased(this.executionLeft, cycles);
     stamps.rebaseStamps(this.leaves, 0, this.leaves.length, cycles);
   }
 
   /**
    * Hands out instructions as far as it can, and asks for the lines after that: what waits then is its next
-   * miss. `blk`, `commit`: execution's block, and the stamp of its last commit.
+   * miss. `blk`, `commit`: execution's block, and the stamp of its last commit; `bound`: cycle up to which everything
+   * has to be asked for. No redirect that is not known yet comes earlier.
    */
-  runAhead(blk: number, commit: number): void {
+  runAhead(blk: number, commit: number, bound: number): void {
     this.executing = blk;
     this.commit = commit;
     this.instructions();
     // A line that is asked for early is not handed out earlier: nothing new for `instructions`.
     if (this.waiting === NOTHING_WAITS) this.lines(ALL);
+    if (this.waiting === NOTHING_WAITS) this.lookBehind(bound);
   }
 
   /**
    * Execution hands out the next instruction itself: all before are issued. Finds the line it ends in.
-   * `blk`: its block, `more`: it ends in a line after the one before. @returns the stamp from which it can
-   * leave as far as lines are concerned, or NOT_THERE.
+   * `blk`: its block, `word0`: of its first row. @returns the stamp from which it can leave as far as lines are
+   * concerned, or NOT_THERE.
    */
-  enter(blk: number, more: boolean, commit: number): number {
+  enter(blk: number, word0: number, commit: number): number {
     const { ring, ringMask } = this;
     this.executing = blk;
     this.commit = commit;
@@ -145,8 +154,8 @@ export class FetchUnit extends lineFetch.LineFetch {
       first = segment;
       at = ring[((segment & ringMask) << SEGMENT_SHIFT) | AVAILABLE];
     }
-    if (more) {
-      this.pop(segment, this.position & TIME);
+    if ((word0 & CROSSES) !== 0) {
+      this.pop(segment, this.doneWith(word0, this.position));
       if (this.segments < segment + 2 && this.lines(segment + 2) < segment + 2) return NOT_THERE;
       this.segment = ++segment;
       first = segment;
@@ -167,19 +176,66 @@ export class FetchUnit extends lineFetch.LineFetch {
     this.uops = uops;
   }
 
+  /** Stamp at which Fetch2 is done with a line whose next instruction ends in the one behind: it reads how that begins. */
+  private doneWith(word0: number, position: number): number {
+    const straddles = ((word0 >>> OFFSET_SHIFT) & 63) !== 0;
+    return (straddles ? stamps.nextPlace(position, this.width) : position) & TIME;
+  }
+
   /** The block at hand begins in a line of its own. @returns false when that is not there yet. */
   private nextLine(): boolean {
     const { segment } = this;
-    if (segment >= 0) this.pop(segment, this.position & TIME);
+    // Where Fetch2 went on on a wrong path, the line before left its buffer then.
+    if (segment >= 0 && WRONG_PATH[this.buffer.how[this.handedBlk] & WAY_MASK] === 0)
+      this.pop(segment, this.position & TIME);
     if (this.segments < segment + 2 && this.lines(segment + 2) < segment + 2) return false;
-    if ((this.buffer.how[this.handedBlk] & WAY_MASK) >= MISPREDICTED) {
-      this.behindPosition = this.position;
-      this.behindLine = segment >= 0 ? this.ofSegment(segment, AVAILABLE) : LONG_AGO;
-    }
     this.segment = segment + 1;
     this.need = false;
     this.crossed = true;
     return true;
+  }
+
+  protected override issued(): number {
+    return this.issuedCount;
+  }
+
+  protected override handedOps(): number {
+    return this.uops;
+  }
+
+  protected override decodedWhenHanded(): number {
+    const { rows, records, buffer, leaves } = this;
+    let blk = this.executing;
+    let row = this.executionRow;
+    let rowEnd = this.executionRowEnd;
+    let begun = this.executionBegun;
+    let { decode } = this;
+    if (!begun && row !== rowEnd && row === records[(buffer.blocks[blk] << RECORD_SHIFT) | ROW]) row = rowEnd;
+    // Not begun, and behind a redirect: Decode has to work through the wrong path first.
+    if (row === rowEnd && WRONG_PATH[buffer.how[blk] & WAY_MASK] !== 0) decode = this.wrongDecoded;
+    else if (row !== rowEnd) blk++;
+    let left = this.executionLeft;
+    for (let instr = this.executionInstr; instr !== this.handed; instr = (instr + 1) | 0) {
+      if (row === rowEnd) {
+        row = records[(buffer.blocks[blk] << RECORD_SHIFT) | ROW];
+        rowEnd = records[(buffer.blocks[blk] << RECORD_SHIFT) | ROW_END];
+        blk++;
+      }
+      if (!begun) left = leaves[instr & this.mask];
+      begun = false;
+      for (;;) {
+        decode = stamps.nextPlace(decode, this.width);
+        const there = left + this.toDecode;
+        if (there > decode) decode = there | 1;
+        const last = (rows[row] & LAST) !== 0;
+        const refetched = (rows[row + 2] & this.microBranches) !== 0;
+        row += ROW_WORDS;
+        if (last) break;
+        // What follows of the instruction is handed out anew when that has committed.
+        if (refetched) return NEVER;
+      }
+    }
+    return decode;
   }
 
   private instructions(): void {
@@ -221,7 +277,7 @@ export class FetchUnit extends lineFetch.LineFetch {
       if (more) {
         this.position = position;
         this.handedAll = false;
-        this.pop(segment, position & TIME);
+        this.pop(segment, this.doneWith(rows[row], position));
         if (this.segments < segment + 2 && this.lines(segment + 2) < segment + 2) break;
       }
       const waitFor = (uops - queue) | 0;

@@ -39,8 +39,7 @@ const {
   Requests: REQUESTS,
   LastStore: LAST_STORE,
 } = stamps.At;
-const { WAY_MASK } = flow;
-const { Mispredict: MISPREDICTED, Start: START } = flow.Way;
+const { WAY_MASK, WRONG_PATH } = flow;
 const NOT_DONE = NOT_NOW;
 const NOT_THERE = fetching.NOT_THERE;
 const { Pending: RARE_PENDING, Again: AGAIN } = rareCases.Outcome;
@@ -79,13 +78,13 @@ export abstract class IssueCommit extends rareCases.RareCases {
   protected rowEnd = 0;
   protected instr = 0;
   // The instruction in progress: has it been handed out and begun? When it left Fetch2, line segment it is the first of.
-  private begun = false;
-  private left2 = 0;
+  protected begun = false;
+  protected left2 = 0;
   private segment = NO_SEGMENT;
   /** Block before the one in progress or next. */
   private previous = 0;
   // Stamps, and what is used of their cycles; of decode both in one.
-  private decode = 0;
+  protected decode = 0;
   protected issue = 0;
   protected issueUsed = 0;
   protected issueMemory = 0;
@@ -147,7 +146,7 @@ export abstract class IssueCommit extends rareCases.RareCases {
     const assumed = (pipeline.memExtraAssumedLatency * CYCLE) | 0;
     const memoryLatency = words[LATENCY + MEM] | 0;
     const hitLatency = (port.dataHitLatency * CYCLE) | 0;
-    const refetch = this.microBranches | 0;
+    const refetch = fetch.microBranches | 0;
     const limit = this.runLimit() | 0;
     let row = this.row | 0;
     let rowEnd = this.rowEnd | 0;
@@ -205,14 +204,17 @@ export abstract class IssueCommit extends rareCases.RareCases {
           segment = NO_SEGMENT;
           if (entering || (word0 & CROSSES) !== 0) {
             fetch.position = position;
-            let line = fetch.enter(blk, (word0 & CROSSES) !== 0, commitAt) | 0;
+            fetch.decode = decode;
+            fetch.issue = issue;
+            fetch.issuedCount = uop;
+            let line = fetch.enter(blk, word0, commitAt) | 0;
             if (line === NOT_THERE) {
               do {
                 if (!this.serveFetch()) {
                   left = BLOCKED;
                   break program;
                 }
-                line = fetch.enter(blk, (word0 & CROSSES) !== 0, commitAt) | 0;
+                line = fetch.enter(blk, word0, commitAt) | 0;
               } while (line === NOT_THERE);
             }
             entering = false;
@@ -231,17 +233,9 @@ export abstract class IssueCommit extends rareCases.RareCases {
         }
         begun = true;
         if (segment >= 0) {
-          const way = how[blk] & WAY_MASK;
-          if (way >= MISPREDICTED && way !== START && row === records[(block << RECORD_SHIFT) | ROW])
-            decode = this.wrongPath.decodedBy(
-              previous,
-              fetch.behindPosition,
-              fetch.behindLine,
-              decode,
-              issue,
-              commitAt,
-              uop,
-            );
+          // Decode has worked through the wrong path before.
+          if (WRONG_PATH[how[blk] & WAY_MASK] !== 0 && row === records[(block << RECORD_SHIFT) | ROW])
+            decode = fetch.wrongDecoded;
         }
       }
       // Its micro-ops.
@@ -528,6 +522,13 @@ export abstract class IssueCommit extends rareCases.RareCases {
         if (abreast) this.handOver(blk, row, rowEnd, uop, true, position, handed);
         abreast = false;
         fetch.issuedCount = uop;
+        this.row = row;
+        this.rowEnd = rowEnd;
+        this.instr = instr;
+        this.begun = begun;
+        this.left2 = left2;
+        this.decode = decode;
+        this.issue = issue;
         if (!this.serveData(blk, commitAt)) {
           left = BLOCKED;
           break program;

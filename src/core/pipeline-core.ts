@@ -49,7 +49,7 @@ export class PipelineCore extends IssueCommit {
   }
 
   private loop(horizon: number): RunStatus {
-    const { board, buffer, data, fetch, lookahead } = this;
+    const { board, buffer, data, lookahead } = this;
     const ahead = horizon + RUN_AHEAD;
     // Left with something pending: that comes first.
     if (data.pending !== NOTHING) {
@@ -67,15 +67,16 @@ export class PipelineCore extends IssueCommit {
         if (status < 0) continue;
         if (status === RunStatus.Position) {
           // Stores and fetch may have something to do before the cycle of the last commit.
-          fetch.runAhead(this.blk, this.commitStamp);
-          const next = this.earliest(board.cycle(this.shown) + 1);
+          const shown = board.cycle(this.shown) + 1;
+          this.fetchUpTo(this.blk, this.commitStamp, shown);
+          const next = this.earliest(shown);
           if (next > this.time) this.time = next;
           return status;
         }
         // All that is before is done in order of time, also what has committed but not left yet.
         if (data.stores.taken !== data.stores.left) {
           this.eventKind = 0;
-          fetch.runAhead(this.blk, this.commitStamp);
+          this.fetchUpTo(this.blk, this.commitStamp, this.commitCycle);
           if (!this.turn(horizon, Number.POSITIVE_INFINITY)) return RunStatus.Blocked;
           continue;
         }
@@ -83,8 +84,8 @@ export class PipelineCore extends IssueCommit {
         return status as RunStatus;
       } else if (far) {
       } else {
-        fetch.runAhead(this.blk, this.commitStamp);
         const shown = board.cycle(this.shown) + 1;
+        this.fetchUpTo(this.blk, this.commitStamp, shown);
         const next = this.earliest(shown);
         if (next > horizon) {
           if (next > this.time) this.time = next;
@@ -106,20 +107,42 @@ export class PipelineCore extends IssueCommit {
 
   protected override serveData(blk: number, commit: number): boolean {
     const { fetch, data } = this;
-    // What fetch asks for before the miss goes first.
-    fetch.runAhead(blk, commit);
-    for (;;) {
-      const { waiting } = fetch;
+    for (let bound = -1, waiting = -1; ; ) {
+      // What fetch asks for before the miss goes first.
+      const before = bound;
+      bound = this.dataTime();
+      if (fetch.waiting !== waiting || bound > before) this.fetchUpTo(blk, commit, bound);
+      waiting = fetch.waiting;
       if (!this.turn(this.horizon, Number.POSITIVE_INFINITY)) return false;
       if (data.pending === NOTHING) return true;
-      if (fetch.waiting !== waiting) fetch.runAhead(blk, commit);
     }
+  }
+
+  /** Cycle of what the data side waits for: no branch that has not committed redirects fetch until then. */
+  private dataTime(): number {
+    const { data, board } = this;
+    if (data.pending !== STORES) return data.pendingTime;
+    data.stores.schedule();
+    return board.cycle(data.stores.next);
+  }
+
+  /** Lets fetch ask for all that it asks for until cycle `bound`, and for what is certain after that. */
+  private fetchUpTo(blk: number, commit: number, bound: number): void {
+    const { fetch } = this;
+    fetch.decode = this.decode;
+    fetch.issue = this.issue;
+    fetch.executionRow = this.row;
+    fetch.executionRowEnd = this.rowEnd;
+    fetch.executionInstr = this.instr;
+    fetch.executionBegun = this.begun;
+    fetch.executionLeft = this.left2;
+    fetch.runAhead(blk, commit, bound);
   }
 
   private refill(): void {
     const { blk } = this;
-    this.buffer.refill(blk, this.addressAt);
     this.fetch.drop(blk);
+    this.buffer.refill(blk, this.addressAt);
     this.addressAt = 0;
     this.blk = 0;
   }

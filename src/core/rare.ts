@@ -5,7 +5,6 @@ import {
   LOAD,
   OFFSET_SHIFT,
   PAGE2,
-  REFETCH,
   REP,
   SERIAL,
   SIZE_MASK,
@@ -21,7 +20,6 @@ import { FetchUnit, ringSize } from "./fetch-unit.js";
 import { Segment } from "./line-fetch.js";
 import { At, BLAME, CYCLE, CYCLE_SHIFT, FRONT, Scoreboard } from "./scoreboard.js";
 import { Covers, Room } from "./store-buffer.js";
-import { WrongPath } from "./wrong-path.js";
 
 // A constant of this module is folded into the code; one of another module is looked up at each use.
 const SHIFT = RECORD_SHIFT;
@@ -56,11 +54,8 @@ export abstract class RareCases extends base.CoreBase {
   protected readonly board: Scoreboard;
   protected readonly fetch: FetchUnit;
   protected readonly data: DataSide;
-  protected readonly wrongPath: WrongPath;
   /** Blocks that must be in the buffer so that fetch can see as far as it may run ahead. */
   protected readonly lookahead: number;
-  /** Bits of word 2 that mark a branch of the microcode which redirects fetch: without a predictor, the taken ones. */
-  protected readonly microBranches: number;
   /** Stamps from a commit that redirects to Fetch2 handing out again, when the line hits. */
   protected readonly wayBack: number;
   private readonly memoryLatency: number;
@@ -84,7 +79,6 @@ export abstract class RareCases extends base.CoreBase {
       (p.fetch2InputBuffer + p.fetchLimit + 2) * 64;
     this.board = new Scoreboard(p, ringSize(p));
     this.memoryLatency = p.fu.mem.opLatency;
-    this.microBranches = parts.spec.core.branchPredictor.name === "none" ? REFETCH : 0;
     this.wayBack = (p.branchFeedbackDelay + parts.port.fetchHitLatency + p.fetch1ToFetch2Delay) * CYCLE;
     this.data = new DataSide(p, parts, this.translation, this.counters, this.board);
     this.fetch = new FetchUnit(
@@ -95,14 +89,6 @@ export abstract class RareCases extends base.CoreBase {
       this.translation,
       this.control,
       this.counters,
-    );
-    this.wrongPath = new WrongPath(
-      p,
-      parts.decoded,
-      parts.pages,
-      parts.port.fetchHitLatency,
-      this.board,
-      this.fetch.mask,
     );
   }
 

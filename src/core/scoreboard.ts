@@ -22,6 +22,8 @@ export const LONG_AGO = -(1 << 25);
 export const REBASE_AT = 1 << 29;
 /** A stamp that does not come. */
 export const NEVER = 2 ** 30;
+/** Cycles from the base to what is later than all that is known. */
+const FAR_OFF = (NEVER >> CYCLE_SHIFT) - 1;
 
 /** Fixed places in `words` of the scoreboard. */
 export const At = {
@@ -141,6 +143,12 @@ export class Scoreboard {
     return ((cycle - this.base) * CYCLE) | 0;
   }
 
+  /** Stamp of a cycle that may be as far off as it likes: below NEVER. */
+  limit(cycle: number): number {
+    const cycles = cycle - this.base;
+    return cycles < FAR_OFF ? cycles * CYCLE : FAR_OFF * CYCLE;
+  }
+
   /** Unit of a class with several that is free first. */
   firstFree(klass: number): number {
     const { unitBase, free } = this;
@@ -161,6 +169,11 @@ export class Scoreboard {
     rebaseStamps(words, this.issuedAt, words.length, cycles);
     rebaseStamps(free, 0, free.length, cycles);
   }
+}
+
+/** The place behind a place, of which a cycle has `width`: the cycle's stamp plus 1, 2, ... */
+export function nextPlace(place: number, width: number): number {
+  return (place & BLAME) < width ? place + 1 : (place & TIME) + CYCLE + 1;
 }
 
 /** A stamp after the base has moved on by `cycles`: with its blame, never before LONG_AGO. */

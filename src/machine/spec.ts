@@ -208,6 +208,8 @@ export const pipelineSchema = z.strictObject({
   fetchLimit: count(1, 16).default(1),
   /** Lines. */
   fetch2InputBuffer: count(1, 64).default(2),
+  /** Fetch1 goes on past a branch, line after line, until it is redirected. Off, only lines of the right path are fetched. */
+  wrongPathLines: z.boolean().default(true),
   decodeInputBuffer: count(1, 64).default(3),
   executeInputBuffer: count(1, 64).default(7),
   decodeWidth: count(1, 16).default(2),

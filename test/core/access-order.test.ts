@@ -30,7 +30,10 @@ describe("Fetch1", () => {
     p.exec(branch).exec(path);
     const built = build(
       p,
-      testMachine({ branchPredictor: { name: "none" }, pipeline: { fetchLimit: 4, fetch2InputBuffer: 4 } }),
+      testMachine({
+        branchPredictor: { name: "none" },
+        pipeline: { fetchLimit: 4, fetch2InputBuffer: 4, wrongPathLines: false },
+      }),
     );
     runAll(built);
     const times = built.port.log.filter((a) => a.kind === "fetch").map((a) => a.now);

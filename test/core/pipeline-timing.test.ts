@@ -7,7 +7,9 @@ import { build, counter, Program, runAll, testMachine } from "./support.js";
 /** `mov eax, 1` and the like: one IntAlu micro-op without sources, 5 bytes. */
 const mov = (register: number): string => `${(0xb8 + register).toString(16)} 01 00 00 00`;
 const ADD_EAX_ECX = "01 c8";
-const none = testMachine({ branchPredictor: { name: "none" } });
+/** Lines behind a branch: wrong-path-lines.test.ts. */
+const pipeline = { wrongPathLines: false };
+const none = testMachine({ branchPredictor: { name: "none" }, pipeline });
 
 describe("the pipeline", () => {
   it("commits a first micro-op after L1I 1, three stages 1 each and IntAlu 3", () => {
@@ -47,7 +49,11 @@ describe("the pipeline", () => {
 });
 
 /** Cycles that one more execution of `block` takes, in the long run. */
-function slope(make: (p: Program) => number, spec = testMachine(), operands: number[] = []): number {
+function slope(
+  make: (p: Program) => number,
+  spec = testMachine({ pipeline }),
+  operands: number[] = [],
+): number {
   const at = (n: number): number => {
     const p = new Program();
     const block = make(p);
@@ -93,7 +99,10 @@ describe("a taken branch", () => {
     // two would at 7. The last is decoded at 11, the branch in the rest of that cycle and at 12: its last issues at 14.
     expect(second(Array(20).fill(ADD_EAX_1))).toBe(11);
     // With room for one group instead of three, one leaves at 0, two at 3, two at 5: decoded by 7.
-    const narrow = testMachine({ branchPredictor: { name: "none" }, pipeline: { decodeInputBuffer: 1 } });
+    const narrow = testMachine({
+      branchPredictor: { name: "none" },
+      pipeline: { ...pipeline, decodeInputBuffer: 1 },
+    });
     expect(second(Array(20).fill(ADD_EAX_1), 0, narrow)).toBe(9);
   });
 

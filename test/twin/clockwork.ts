@@ -1,8 +1,11 @@
 /**
- * What a process of the twin waits for: its turn, at a cycle that may move while others have theirs, or
- * something that others do.
+ * What a process of the twin waits for: its turn, at a cycle that may move while others have theirs (Infinity: not
+ * yet), or something that others do, or whichever comes first.
  */
-export type Wait = { turn: () => number } | { until: () => boolean };
+export interface Wait {
+  turn?: () => number;
+  until?: () => boolean;
+}
 /** A part of a core, as a story told in order: it yields whenever it has to wait. */
 export type Process<Result = void> = Generator<Wait, Result, void>;
 
@@ -56,7 +59,7 @@ export class Clockwork {
   private goOn(): boolean {
     let any = false;
     for (const r of [...this.running]) {
-      if (r.wait !== undefined && !("until" in r.wait && r.wait.until())) continue;
+      if (r.wait !== undefined && !r.wait.until?.()) continue;
       this.resume(r);
       any = true;
     }
@@ -67,8 +70,8 @@ export class Clockwork {
     let best: Running | undefined;
     let bestAt = Infinity;
     for (const r of this.running) {
-      if (r.wait === undefined || !("turn" in r.wait)) continue;
-      const at = r.wait.turn();
+      const at = r.wait?.turn?.();
+      if (at === undefined || at === Infinity) continue;
       const before =
         best === undefined ||
         at < bestAt ||

@@ -2,13 +2,13 @@ import { SlotKind } from "../../src/loader/contract.js";
 import type { PipelineSpec } from "../../src/machine/spec.js";
 import { type Process, Rank, until } from "./clockwork.js";
 import type { Step, Way } from "./control.js";
-import { AtMost, type Fetched, FrontEnd, type Segment } from "./front-end.js";
+import { type AtBranch, AtMost, type Fetched, FrontEnd, type Segment } from "./front-end.js";
 import { type Answer, NaiveCore, type NaiveParts } from "./naive-core.js";
 import { type MicroOp, type Touched, touched } from "./program.js";
 import { binding, type Cause, levelName, type Reason } from "./slots.js";
 import { NaiveOutstanding, type NaiveStore, StoreQueue } from "./store-queue.js";
 import type { Stretch } from "./stretches.js";
-import { CodeLayout, decodeWrongPath } from "./wrong-path.js";
+import { CodeLayout } from "./wrong-path.js";
 
 /** srcRegsRelativeLats of gem5's functional units. */
 const EARLY = { intAlu: 2, floatSimd: 2, predicate: 2, mem: 1, intMul: 0, intDiv: 0, misc: 0 };
@@ -78,10 +78,11 @@ export class NaivePipelineCore extends NaiveCore {
   private readonly sent: number[] = [];
   private readonly left: Leaving[] = [];
   private lastStore: Leaving | undefined;
-  private readonly decoding: AtMost;
-  private readonly layout: CodeLayout;
+  private decoding: AtMost;
+  /** The instruction in progress or next, micro-ops of it that are decoded, and when the rest leaves Fetch2. */
   private executed = 0;
-  private lastBlock = -1;
+  private decodedOps = 0;
+  private leaves: number | undefined;
   // Last cycle of issue, what is issued in it; memory micro-ops committed in the last cycle of commit.
   private issue = 0;
   private issued = 0;
@@ -97,16 +98,19 @@ export class NaivePipelineCore extends NaiveCore {
     this.front = new FrontEnd(
       { ...spec, queue: (spec.decodeInputBuffer + spec.executeInputBuffer) * spec.decodeWidth },
       {
-        fetchLine: (line, at, segment) => this.fetchLine(line, at, segment),
+        fetchLine: (segment, at, redirect) => this.fetchLine(segment, at, redirect),
+        lineBehind: (line) => this.lineBehind(line),
+        atBranch: (position, branch) => this.atBranch(position, branch),
         issued: (n) => this.issuedAt[n],
         committedBefore: (position) => this.reached.get(position),
       },
+      new CodeLayout(parts.decoded, parts.pages, (block) => this.control.block(block)),
+      this.fetchHit(),
     );
     this.outstanding = new NaiveOutstanding(spec.maxAccessesInMemory);
     this.queue = new StoreQueue(spec.storesPerCycle, this.outstanding, ({ page, offset, pc }, at) =>
       this.access("store", page, offset, pc, at),
     );
-    this.layout = new CodeLayout(parts.decoded, parts.pages, (block) => this.control.block(block));
     parts.clockwork.add(id, Rank.Store, this.queue.leave());
   }
 
@@ -128,12 +132,14 @@ export class NaivePipelineCore extends NaiveCore {
       this.pass(step.passing);
       const operands = [...step.operands];
       for (const _ of step.block.instructions) {
-        const k = this.executed++;
+        const k = this.executed;
         yield* until(() => this.front.fetched.length > k);
         yield* this.instruction(this.front.fetched[k], operands);
+        this.executed++;
+        this.decodedOps = 0;
+        this.leaves = undefined;
       }
       this.countBlock(step);
-      this.lastBlock = step.block.id;
     }
     this.reach(end);
     this.pass(passing);
@@ -142,15 +148,16 @@ export class NaivePipelineCore extends NaiveCore {
 
   private *instruction(fetched: Fetched, operands: number[]): Process {
     const { instruction, segment, from } = fetched;
-    let { leaves } = fetched;
     let first = segment;
-    if (from !== undefined) this.wrongPath(from);
+    if (from !== undefined)
+      this.decoding = this.front.behind(from, fetched.step.position, this.executed - 1).decoding;
+    this.leaves = fetched.leaves;
     for (const microOp of instruction.microOps) {
       const issue: Issue = {
         microOp,
         operands,
         pc: instruction.page * 4096 + instruction.offset,
-        ...this.earliestIssue(microOp, leaves),
+        ...this.earliestIssue(microOp, this.leaves!),
         walked: 0,
         commit: 0,
         ready: { at: 0, cause: "dependency" },
@@ -159,6 +166,9 @@ export class NaivePipelineCore extends NaiveCore {
         gate: 0,
         front: 0,
       };
+      this.decodedOps++;
+      const refetch = microOp.refetch && this.unpredicted();
+      if (refetch) this.leaves = undefined;
       if (microOp.serial) yield* this.serialise(issue);
       const { opLatency } = this.spec.fu[microOp.unit];
       issue.ready.at = issue.commit = issue.at + opLatency;
@@ -173,14 +183,17 @@ export class NaivePipelineCore extends NaiveCore {
       else if (microOp.unit === "mem" && !microOp.serial) issue.commit = issue.sent;
       this.issueAndCommit(issue, first);
       first = undefined;
-      if (microOp.refetch && this.parts.spec.core.branchPredictor.name === "none")
-        leaves = this.slots.cycle + this.wayBack();
+      if (refetch) this.leaves = this.slots.cycle + this.wayBack();
     }
+  }
+
+  private unpredicted(): boolean {
+    return this.parts.spec.core.branchPredictor.name === "none";
   }
 
   /** Cycles of an element of a string instruction; unpredicted, its branch has it fetched and decoded anew. */
   private element(kind: number): number {
-    if (this.parts.spec.core.branchPredictor.name !== "none") return ELEMENT[kind];
+    if (!this.unpredicted()) return ELEMENT[kind];
     const { fu, fetch2ToDecodeDelay, decodeToExecuteDelay } = this.spec;
     const issues = kind === SlotKind.RepMove || kind === SlotKind.RepCompare ? 4 : 1;
     const toIssue = this.wayBack() + fetch2ToDecodeDelay + decodeToExecuteDelay;
@@ -198,15 +211,29 @@ export class NaivePipelineCore extends NaiveCore {
     return Math.max(tagLatency, dataLatency);
   }
 
-  private wrongPath(from: { leaving: AtMost; available: number }): void {
-    const before = {
-      ...from,
-      block: this.lastBlock,
-      issue: this.issue,
-      commit: this.slots.cycle,
-      issued: this.issuedAt,
-    };
-    decodeWrongPath(this.spec, this.fetchHit(), this.layout, before, this.decoding);
+  /** What is known of the last instruction fetched, `branch`, in front of block execution `position`. */
+  private atBranch(position: number, branch: number): AtBranch {
+    if (this.reached.has(position))
+      return { decoding: this.decoding, issue: this.issue, commit: this.slots.cycle };
+    return { decoding: this.decodedUpTo(branch), issue: Infinity, commit: Infinity };
+  }
+
+  /** Decode when it is done with an instruction that has been fetched and not executed; undefined: not known. */
+  private decodedUpTo(last: number): AtMost | undefined {
+    const decoding = this.decoding.copy();
+    for (let k = this.executed; k <= last; k++) {
+      const { instruction, leaves, from } = this.front.fetched[k];
+      const begun = k === this.executed && this.decodedOps > 0;
+      if (!begun && from !== undefined) return undefined;
+      const rest = instruction.microOps.slice(begun ? this.decodedOps : 0);
+      let at = begun ? this.leaves : leaves;
+      for (const microOp of rest) {
+        if (at === undefined) return undefined;
+        decoding.next(at + this.spec.fetch2ToDecodeDelay);
+        if (microOp.refetch && this.unpredicted()) at = undefined;
+      }
+    }
+    return decoding;
   }
 
   /** All constraints of README.md that do not depend on the memory system. */
@@ -508,20 +535,49 @@ export class NaivePipelineCore extends NaiveCore {
     slots.blame(WAY_CAUSE[segment.way], rest);
   }
 
-  /** Fetch1's access: the walk of its page, then the line. */
-  private *fetchLine(line: number, at: () => number, segment: Segment): Process<number> {
-    yield { turn: at };
+  /** Fetch1's access: the walk of its page, then the line. @returns false: not asked for, as fetch is redirected before. */
+  private *fetchLine(
+    segment: Segment,
+    at: () => number,
+    redirect?: () => number | undefined,
+  ): Process<boolean> {
+    const { line } = segment;
+    const redirected = (now: number) => {
+      const known = redirect?.();
+      return known !== undefined && known <= now;
+    };
+    yield { turn: at, until: () => redirected(at()) };
+    if (redirected(at())) return false;
+    const wrong = redirect !== undefined;
     const page = Math.floor(line / 64);
     this.count("fetchLines");
+    if (wrong) this.count("fetchWrongPathLines");
     this.count("itlb.accesses");
     const requested = at();
     const now = this.translated("itlb", page) ? requested : yield* this.walk("itlb", page, requested);
     segment.walk = now - requested;
+    if (now > requested) yield { turn: () => now };
+    if (redirected(now)) {
+      // A walk that ends too late: the line is not asked for.
+      segment.asked = segment.there = now;
+      return true;
+    }
     const answer = yield* this.access("fetch", page, (line % 64) * 64, 0, () => now);
     segment.asked = answer.at;
+    segment.there = answer.done;
     segment.servedBy = answer.servedBy;
+    if (wrong && answer.servedBy !== 0) this.count("fetchWrongPathMisses");
     segment.miss = answer.servedBy === 0 ? 0 : answer.done - answer.at;
-    return answer.done;
+    return true;
+  }
+
+  private lineBehind(line: number): number | undefined {
+    const { asid, vpn, io, count } = this.parts.pages;
+    const page = Math.floor(line / 64);
+    if (line % 64 < 63) return io[page] ? undefined : line + 1;
+    for (let next = 0; next < count; next++)
+      if (asid[next] === asid[page] && vpn[next] === vpn[page] + 1) return io[next] ? undefined : next * 64;
+    return undefined;
   }
 }
 

@@ -57,6 +57,7 @@ function pipeline(random: Random): MachineInput["core"]["pipeline"] {
     ...some({ branchFeedbackDelay: up(4) }),
     ...some({ fetchLimit: up(3) }),
     ...some({ fetch2InputBuffer: up(4) }),
+    wrongPathLines: random.chance(0.9),
     ...some({ decodeInputBuffer: up(4), executeInputBuffer: up(8) }),
     ...some({ decodeWidth: up(4), executeIssueLimit: up(4), executeCommitLimit: up(4) }),
     ...some({ executeMemoryIssueLimit: up(3), executeMemoryCommitLimit: up(3) }),

@@ -1,13 +1,14 @@
 import type { PageTable } from "../../src/loader/contract.js";
 import type { DecodedTable } from "../../src/loader/decode/rows.js";
 import type { PipelineSpec } from "../../src/machine/spec.js";
-import { AtMost } from "./front-end.js";
+import { type AtBranch, AtMost } from "./front-end.js";
 import type { Block } from "./program.js";
 
 /** An instruction that lies behind a branch. */
 interface Behind {
-  /** Ends, or begins its block, in another line than the one before it. */
+  /** Ends, or begins its block, in another line than the one before it; begins in that one. */
   crosses: boolean;
+  straddles: boolean;
   microOps: number;
 }
 
@@ -29,8 +30,12 @@ export class CodeLayout {
       const begin = follower === undefined ? Infinity : this.table.start[follower];
       if (at === begin) {
         const block = this.blockOf(follower!);
-        for (const [i, { crosses, microOps }] of block.instructions.entries())
-          yield { crosses: crosses || (i === 0 && at % 64 === 0), microOps: microOps.length };
+        for (const [i, { crosses, offset, microOps }] of block.instructions.entries())
+          yield {
+            crosses: crosses || (i === 0 && at % 64 === 0),
+            straddles: offset % 64 !== 0,
+            microOps: microOps.length,
+          };
         at = block.end;
         follower = this.follower(follower!);
         continue;
@@ -38,7 +43,7 @@ export class CodeLayout {
       const padding = begin - at < 16;
       const bytes = padding ? begin - at : 4;
       const crosses = Math.floor((at + bytes - 1) / 64) !== Math.floor((at - 1) / 64);
-      yield { crosses, microOps: padding ? 1 : 1 + (nth++ % 2) };
+      yield { crosses, straddles: at % 64 !== 0, microOps: padding ? 1 : 1 + (nth++ % 2) };
       at += bytes;
     }
   }
@@ -58,52 +63,68 @@ export class CodeLayout {
   }
 }
 
-/** The branch, or the last instruction, in front of a redirect that comes at commit. */
-export interface BeforeRedirect {
-  block: number;
-  /** Fetch2 as it was when it had handed it out; when its line was there. */
+/** What is known of the branch, or the last instruction, in front of a redirect that comes at commit. */
+export interface Branch extends AtBranch {
+  /** Fetch2 as it was when it had handed it out, and micro-ops up to it. */
   leaving: AtMost;
-  available: number;
-  /** Its last micro-op's issue, its commit. */
-  issue: number;
-  commit: number;
-  /** Issues of all micro-ops up to it. */
-  issued: readonly number[];
+  microOps: number;
+  /** When the line it ends in was at Fetch2 (0), and those behind; undefined: not known, or not before the redirect. */
+  line(nth: number): number | undefined;
+  /** Micro-op `n` was issued at; undefined: not yet. */
+  issued(n: number): number | undefined;
+}
+
+/** What became of the wrong path. What is not known, or does not come before the redirect, is Infinity. */
+export interface BehindBranch {
+  /** When its lines leave Fetch2's buffer, the branch's first; those not named stay until the redirect. */
+  popped: (number | undefined)[];
+  decoding: AtMost;
 }
 
 /** Lets Decode work through what Fetch2 hands out before it is told. README.md of src/core: Wrong path. */
-export function decodeWrongPath(
-  spec: PipelineSpec,
-  hitLatency: number,
-  layout: CodeLayout,
-  before: BeforeRedirect,
-  decoding: AtMost,
-): void {
-  const told = before.commit + spec.branchFeedbackDelay;
-  const leaving = before.leaving.copy();
-  const issuing = new AtMost(spec.executeIssueLimit, before.issue);
+export function workThrough(spec: PipelineSpec, path: Iterable<Behind>, branch: Branch): BehindBranch {
+  const told = branch.commit + spec.branchFeedbackDelay;
+  const leaving = branch.leaving.copy();
+  const decoding = branch.decoding?.copy() ?? new AtMost(spec.decodeWidth, Infinity);
+  const issuing = new AtMost(spec.executeIssueLimit, branch.issue);
   const window = spec.executeInputBuffer * spec.decodeWidth;
   const heldByUnits = spec.fu.intAlu.count * spec.fu.intAlu.opLatency;
-  const issued = [...new Array(window).fill(-Infinity), ...before.issued.slice(-window)];
-  /** By cycle in which Fetch2 hands out: when the last of it was decoded. */
-  const decodedBy = [decoding.last];
-  let line = before.available;
-  let wrong = 0;
-  for (const { crosses, microOps } of layout.behind(before.block)) {
-    if (crosses) line += 1 + hitLatency;
+  const wrongIssued: number[] = [];
+  /** By cycle in which Fetch2 hands out: when the last of it was decoded, and a cycle after what that waited for. */
+  const decodedBy = [{ at: decoding.last, waited: -Infinity }];
+  const popped: (number | undefined)[] = [];
+  let line = branch.line(0)!;
+  let waited = -Infinity;
+  let held = -Infinity;
+  for (const { crosses, straddles, microOps } of path) {
+    if (crosses) {
+      const done = straddles ? leaving.copy().next(0) : leaving.last;
+      popped.push(Math.max(done, held, line));
+      line = branch.line(popped.length) ?? Infinity;
+    }
     let leaves = leaving.copy().next(line);
     if (leaves > leaving.last) {
       // Another cycle's worth, for which Decode's buffer must have room.
-      decodedBy.push(-Infinity);
-      leaves = Math.max(leaves, decodedBy.at(-1 - spec.decodeInputBuffer) ?? -Infinity);
+      decodedBy.push({ at: -Infinity, waited: -Infinity });
+      const gone = decodedBy.at(-1 - spec.decodeInputBuffer);
+      leaves = Math.max(leaves, gone?.at ?? -Infinity);
+      held = Math.max(held, gone?.waited ?? -Infinity);
     }
-    if (leaving.next(leaves) >= told) return;
+    if (leaving.next(leaves) >= told) break;
     for (let i = 0; i < microOps; i++) {
-      const room = Math.min(issued[issued.length - window], before.commit);
-      const decoded = decoding.next(Math.max(leaves + spec.fetch2ToDecodeDelay, room));
+      const n = branch.microOps + wrongIssued.length - window;
+      let room: number;
+      if (n < branch.microOps) {
+        room = n < 0 ? -Infinity : (branch.issued(n) ?? Infinity);
+        waited = room + 1;
+      } else room = wrongIssued[n - branch.microOps];
+      const decoded = decoding.next(
+        Math.max(leaves + spec.fetch2ToDecodeDelay, Math.min(room, branch.commit)),
+      );
       const at = issuing.next(decoded + spec.decodeToExecuteDelay);
-      issued.push(wrong++ < heldByUnits ? at : before.commit);
+      wrongIssued.push(wrongIssued.length < heldByUnits ? at : branch.commit);
     }
-    decodedBy[decodedBy.length - 1] = decoding.last;
+    decodedBy[decodedBy.length - 1] = { at: decoding.last, waited };
   }
+  return { popped: popped.map((at) => (at === Infinity ? undefined : at)), decoding };
 }

@@ -20,6 +20,7 @@ export interface Figures {
   cycles: number;
   instructions: number;
   microOps: number;
+  l1iAccesses: number;
   l1iMisses: number;
   l1dMisses: number;
   l1dWritebacks: number;
@@ -78,6 +79,7 @@ function figures(run: RunResult, llc: string): Figures {
     cycles: sum("cpu0.numCycles"),
     instructions: sum("cpu0.numInsts"),
     microOps: sum("cpu0.numOps"),
+    l1iAccesses: kinds("cpu0.l1i.accesses", "inst"),
     l1iMisses: lines("cpu0.l1i", "inst"),
     l1dMisses: lines("cpu0.l1d", "load", "store"),
     l1dWritebacks: sum("cpu0.l1d.writebacks"),
@@ -152,27 +154,28 @@ export class Comparison {
       ["cycles-timing", cycles("timing")],
       ["counts-simple", counts("simple", "timing", CACHE_COUNTS)],
       ["counts-gem5-ddr4", counts("gem5-ddr4", "timing", CACHE_COUNTS)],
-      [
-        "counts-pipeline",
-        counts("simple", "pipeline", [
-          "instructions",
-          "microOps",
-          "l1iMisses",
-          "dataAccesses",
-          "l1dMisses",
-          "l1dMissesAndMerges",
-        ]),
-      ],
+      ["counts-pipeline", counts("simple", "pipeline", PIPELINE_COUNTS)],
+      ["counts-pipeline-gem5-ddr4", counts("gem5-ddr4", "pipeline", PIPELINE_COUNTS)],
       ["cachegrind", valgrind],
     ]);
   }
 }
 
 const CACHE_COUNTS = ["l1iMisses", "l1dMisses", "l1dWritebacks", "llcMisses", "llcWritebacks"] as const;
+const PIPELINE_COUNTS = [
+  "instructions",
+  "microOps",
+  "l1iAccesses",
+  "l1iMisses",
+  "dataAccesses",
+  "l1dMisses",
+  "l1dMissesAndMerges",
+] as const;
 const LABEL: Record<keyof Figures, string> = {
   cycles: "cycles",
   instructions: "instructions",
   microOps: "micro-ops",
+  l1iAccesses: "L1I accesses",
   l1iMisses: "L1I misses",
   l1dMisses: "L1D misses",
   l1dWritebacks: "L1D writebacks",

@@ -17,6 +17,14 @@ describe.each(MACHINES)("on %s", (machine) => {
     expect(share(ours.microOps, theirs.microOps)).toBeLessThan(0.0002);
   });
 
+  it.each(PROGRAMS)("%s fetches lines of right and wrong paths as MinorCPU does", (program) => {
+    const ours = comparison.ours(program, machine, "pipeline");
+    const theirs = GEM5[machine].pipeline[program];
+    expect(share(ours.l1iAccesses, theirs.l1iAccesses)).toBeLessThan(program === "qsort" ? 0.035 : 0.005);
+    if (program === "bc110") expect(share(ours.l1iMisses, theirs.l1iMisses)).toBeLessThan(0.003);
+    else expect(ours.l1iMisses).toBe(theirs.l1iMisses);
+  });
+
   it.each(PROGRAMS)("%s takes TimingSimpleCPU's cycles", (program) => {
     const ours = comparison.ours(program, machine, "timing");
     const theirs = GEM5[machine].timing[program];
