@@ -17,8 +17,8 @@ export class Accesses {
 
   /** The slots: what they are (see `slotDef`) and where. */
   slots = 0;
-  readonly signature = new Int32Array(MAX_ACCESSES);
-  readonly addresses = new Int32Array(MAX_ACCESSES);
+  readonly signature = new Int32Array(2 * MAX_ACCESSES);
+  readonly addresses = new Int32Array(2 * MAX_ACCESSES);
 
   constructor(private readonly pages: PageMap) {}
 
@@ -86,6 +86,7 @@ export class Accesses {
   /** Makes the slots of the instructions before `limit`. */
   build(block: StaticBlock, limit: number, asid: number): void {
     this.slots = 0;
+    let loaded = -1;
     for (let i = 0; i < this.count; ) {
       const instr = this.instr[i];
       const store = this.store[i];
@@ -98,7 +99,13 @@ export class Accesses {
       }
       if (instr < limit) {
         const kind = store === 1 ? SlotKind.Store : SlotKind.Load;
-        this.slot(instr, kind, bytes, block.locked[instr] === 1 ? SlotFlag.Locked : 0, i, asid);
+        const flags = block.locked[instr] === 1 ? SlotFlag.Locked : 0;
+        if (store === 0 && block.narrow[instr] > 0) bytes = Math.min(bytes, block.narrow[instr]);
+        // Once memory is shared (threads), a program's emulator says of an atomic access only that it stores.
+        if (store === 1 && flags !== 0 && loaded !== instr)
+          this.slot(instr, SlotKind.Load, bytes, flags, i, asid);
+        if (store === 0) loaded = instr;
+        this.slot(instr, kind, bytes, flags, i, asid);
       }
       i += n;
     }

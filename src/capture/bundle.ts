@@ -28,8 +28,9 @@ export function processOfFunction(spec: FunctionSpec): ContainerProcess {
   return { args: spec.command, env, cwd: "/app", uid: 0, gid: 0, additionalGids: [] };
 }
 
-/** OCI runtime configuration of the function's container: core 1 only, its own namespaces and network. */
-export function bundleConfig({ args, env, cwd, uid, gid, additionalGids }: ContainerProcess): object {
+/** OCI runtime configuration of the function's container: one core only, its own namespaces and network. */
+export function bundleConfig(process: ContainerProcess, core: number): object {
+  const { args, env, cwd, uid, gid, additionalGids } = process;
   // Only root has capabilities from the start; others can get them by the programs that they run.
   const held = uid === 0 ? CAPABILITIES : [];
   const tmpfs = (destination: string, ...options: string[]) => ({
@@ -66,7 +67,7 @@ export function bundleConfig({ args, env, cwd, uid, gid, additionalGids }: Conta
     ],
     linux: {
       cgroupsPath: "/muswarm/function",
-      resources: { cpu: { cpus: "1" }, devices: [{ allow: false, access: "rwm" }] },
+      resources: { cpu: { cpus: String(core) }, devices: [{ allow: false, access: "rwm" }] },
       namespaces: [
         { type: "pid" },
         { type: "ipc" },

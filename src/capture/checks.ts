@@ -14,6 +14,7 @@ export function checkReport(report: ConvertReport, likely = ""): string[] {
   if (report.overrun > 0)
     wrong.push(`${report.overrun} executions did more instructions than their block has`);
   if (report.unmapped > 0) wrong.push(`${report.unmapped} accesses to pages of unknown place`);
+  if (report.switches === 0) wrong.push("no task was ever seen");
   if (wrong.length > 0) throw new CaptureError(`check the recording: ${wrong.join("; ")}`);
   if (report.unexplained === 0) return [];
   const reason = likely === "" ? "" : ` (${likely}?)`;

@@ -2,7 +2,7 @@ import { EventKind, SlotKind, type TraceSink } from "../loader/contract.js";
 import { RepRun } from "../loader/rep-run.js";
 import { Accesses, slotDef } from "./accesses.js";
 import type { ConvertReport } from "./convert.js";
-import { EntryKind, type KernelEntry } from "./kernel-entries.js";
+import { EntryKind, type KernelEntry, TIMER_VECTOR } from "./kernel-entries.js";
 import type { PageMap } from "./pages.js";
 import { type Entry, Flow, type PlacedBlock, type StaticBlock } from "./static-block.js";
 
@@ -65,7 +65,7 @@ export class CoreConverter {
     const { shared } = this;
     const entry = shared.entries.get(next.raw.address);
     this.settle(next.raw.address, entry);
-    if (this.idleSince >= 0) this.wake();
+    if (this.idleSince >= 0) this.wake(entry);
     if (entry?.kind === EntryKind.Interrupt) {
       shared.report.interrupts++;
       this.flushRep();
@@ -112,7 +112,7 @@ export class CoreConverter {
   finish(): void {
     this.settle(-1, undefined);
     this.flushRep();
-    if (this.idleSince >= 0) this.wake();
+    if (this.idleSince >= 0) this.wake(undefined);
   }
 
   /** Halted, or about to be: the instruction was executed and nothing came after it yet. */
@@ -150,13 +150,16 @@ export class CoreConverter {
     }
   }
 
-  private wake(): void {
+  /** @param entry where the core comes to */
+  private wake(entry: KernelEntry | undefined): void {
     const { shared } = this;
     if (shared.cores.every((core) => core === this || core.isIdle)) shared.report.allIdle++;
     let by = -1;
     let position = 0;
     let latest = this.idleInterrupts;
-    for (const other of shared.cores) {
+    // Of three cores, the interrupt that another sent need not have been for this one.
+    const others = entry?.vector === TIMER_VECTOR ? [] : shared.cores;
+    for (const other of others) {
       if (other === this || other.sentNumber <= latest) continue;
       latest = other.sentNumber;
       by = other.core;

@@ -147,9 +147,11 @@ export async function ensureHostPackages(
 ): Promise<void> {
   const missing = missingPackages(needed);
   if (missing.length === 0) return;
-  const install = `apt-get install --no-install-recommends ${missing.join(" ")}`;
   if (process.getuid?.() !== 0) {
-    throw new InputError(`capture: Debian packages are missing: ${missing.join(", ")}. Run: sudo ${install}`);
+    throw new InputError(
+      `capture: Debian packages are missing: ${missing.join(", ")}. Run: sudo apt-get update && ` +
+        `sudo apt-get install --no-install-recommends ${missing.join(" ")}`,
+    );
   }
   progress.step(`Installing Debian packages: ${missing.join(", ")}`);
   const env = { DEBIAN_FRONTEND: "noninteractive" };

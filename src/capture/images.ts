@@ -1,13 +1,13 @@
-import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { bundleConfig } from "./bundle.js";
 import { type Cache, hashOf, hashTree } from "./cache.js";
 import { CAPTURE_FOLDER, type Companion, type FunctionSpec } from "./functions.js";
-import { CaptureError, run } from "./host.js";
+import { run } from "./host.js";
 import type { ContainerProcess } from "./image/index.js";
 import { closure, fetchPackages, type Package, unpack } from "./packages.js";
 
-/** What every guest has; the kernel apart. */
+/** What every guest has. */
 const BASE_PACKAGES = [
   "busybox-static",
   "bash",
@@ -23,20 +23,6 @@ const BASE_PACKAGES = [
   "tar",
   "util-linux",
 ];
-const KERNEL_PACKAGE = "linux-image-cloud-amd64";
-
-/** Kernel modules that the guest needs, in the order in which they load. */
-const MODULES = [
-  "virtio_ring",
-  "virtio",
-  "virtio_pci_modern_dev",
-  "virtio_pci_legacy_dev",
-  "virtio_pci",
-  "virtio_blk",
-  "overlay",
-  "veth",
-];
-
 export interface Base {
   /** Folder with `root/` (the guest's files) and `base.img`. */
   folder: string;
@@ -120,69 +106,11 @@ async function makeImage(
   else await run("make a disk image", "fakeroot", ["mke2fs", ...args], { signal });
 }
 
-/** Folder with `vmlinuz` and `initrd.img`. */
-export interface Kernel {
-  folder: string;
-  version: string;
-}
-
-export async function buildKernel(base: Base, cache: Cache, signal?: AbortSignal): Promise<Kernel> {
-  const found = (await closure([KERNEL_PACKAGE], cache, signal)).find((p) =>
-    /^linux-image-\d.*-cloud-amd64$/.test(p.name),
-  );
-  if (found === undefined) throw new CaptureError(`fetch the kernel: ${KERNEL_PACKAGE} depends on no kernel`);
-  const init = join(CAPTURE_FOLDER, "guest", "initrd-init");
-  const inputs = {
-    kernel: found,
-    init: hashTree(init),
-    modules: MODULES,
-    busybox: versionOf(base, "busybox-static"),
-  };
-  const folder = await cache.get("kernel", inputs, async (into) => {
-    const unpacked = join(into, "unpacked");
-    await unpack(await fetchPackages([found], join(cache.folder, "packages"), signal), unpacked, signal);
-    const boot = join(unpacked, "boot");
-    const image = readdirSync(boot).find((file) => file.startsWith("vmlinuz-"));
-    if (image === undefined) throw new CaptureError(`fetch the kernel: ${found.name} has no /boot/vmlinuz`);
-    cpSync(join(boot, image), join(into, "vmlinuz"));
-    await makeInitrd(unpacked, join(base.folder, "root"), init, into, signal);
-    rmSync(unpacked, { recursive: true });
-  });
-  return { folder, version: `${found.name.replace("linux-image-", "")} (${found.version})` };
-}
-
-async function makeInitrd(
-  kernelRoot: string,
-  root: string,
-  init: string,
-  into: string,
-  signal?: AbortSignal,
-): Promise<void> {
-  const tree = join(into, "initrd");
-  for (const name of ["modules", "dev", "proc", "root"]) mkdirSync(join(tree, name), { recursive: true });
-  cpSync(init, join(tree, "init"));
-  chmodSync(join(tree, "init"), 0o755);
-  cpSync(join(root, "usr/bin/busybox"), join(tree, "busybox"));
-  const files = readdirSync(join(kernelRoot, "usr/lib/modules"), { recursive: true, encoding: "utf8" });
-  for (const module of MODULES) {
-    const file = files.find((path) => basename(path) === `${module}.ko`);
-    if (file === undefined) throw new CaptureError(`make the initrd: the kernel has no module ${module}`);
-    cpSync(join(kernelRoot, "usr/lib/modules", file), join(tree, "modules", `${module}.ko`));
-  }
-  writeFileSync(join(tree, "modules/order"), MODULES.map((module) => `${module}.ko\n`).join(""));
-  const script = 'cd "$1" && find . | LC_ALL=C sort | cpio -o -H newc --quiet -R 0:0 >"$2"';
-  await run(
-    "make the initrd",
-    "bash",
-    ["-o", "pipefail", "-c", script, "initrd", tree, join(into, "initrd.img")],
-    { signal },
-  );
-  rmSync(tree, { recursive: true });
-}
-
 export interface FunctionImageParts {
   spec: FunctionSpec;
   process: ContainerProcess;
+  /** The container's core. */
+  core: number;
   /** Folder that becomes /app over the guest's files; or archive of all files of the container. */
   app?: string;
   rootfs?: string;
@@ -202,7 +130,7 @@ export async function buildFunctionImage(
   signal?: AbortSignal,
 ): Promise<string> {
   const init = join(CAPTURE_FOLDER, "guest", "init");
-  const config = bundleConfig(parts.process);
+  const config = bundleConfig(parts.process, parts.core);
   const script = companionScript(parts.spec.companions);
   const inputs = {
     app: basename(parts.app ?? dirname(parts.rootfs ?? "")),

@@ -35,19 +35,19 @@ import {
 } from "./host.js";
 import { type ContainerProcess, type FlatImage, flattenImage, processOf } from "./image/index.js";
 import { imageSpec } from "./image-spec.js";
-import { type Base, buildBase, buildFunctionImage, buildKernel, type Kernel, versionOf } from "./images.js";
+import { type Base, buildBase, buildFunctionImage, versionOf } from "./images.js";
 import { jitNames, withJitNames } from "./jit.js";
+import { buildKernel, findKernel } from "./kernel.js";
 import { kernelEntries } from "./kernel-entries.js";
 import {
   boot,
   CLIENT_CORE,
-  CORES,
-  type Disks,
-  FUNCTION_CORE,
-  KERNEL_COMMAND_LINE,
+  companionCoresOf,
+  functionCoreOf,
+  kernelCommandLine,
   MEMORY_MIB,
   machineSummary,
-  NS_PER_INSTRUCTION,
+  type Parts,
   type Recording,
   readFacts,
   record,
@@ -90,11 +90,10 @@ export interface CaptureResult {
 interface Guest {
   spec: FunctionSpec;
   base: Base;
-  kernel: Kernel;
   recorder: Recorder;
   /** Folder with the files of the function's disk. */
   tree: string;
-  disks: Disks;
+  parts: Parts;
   /** Folder of the saved state. */
   snapshot: string;
   facts: Facts;
@@ -133,13 +132,14 @@ export async function capture(options: CaptureOptions, progress: ProgressSink): 
     const recordingOf = ({ recorder, facts, ownFiles: paths }: Guest): Recording => {
       const range = paths.length > 0 ? readsNames(facts.kernelSymbols) : undefined;
       const names = range === undefined ? {} : { names: { paths, ...range } };
-      return { plugin: recorder.plugin, raw, task: facts.task, after, ...names };
+      const { nsPerInstruction } = plan;
+      return { plugin: recorder.plugin, raw, nsPerInstruction, task: facts.task, after, ...names };
     };
     const timeout = 300 + callsOf(plan).recorded * 10 + (plan.startup ? 600 : 0);
     const console = join(cache.folder, `console-record-${spec.name}.log`);
     rmSync(console, { force: true });
     const go = () =>
-      record(guest.disks, guest.snapshot, scratch, console, recordingOf(guest), timeout, progress, signal);
+      record(guest.parts, guest.snapshot, scratch, console, recordingOf(guest), timeout, progress, signal);
     try {
       await go();
     } catch (error) {
@@ -181,6 +181,7 @@ async function prepare(
   // First of all, so that a mistake in a function.json costs no time.
   const drawn = drawInputs(spec, plan.inputs, plan.seed, plan.warm + plan.invocations);
   const lines = callLines(spec, protosOf(spec), drawn);
+  const kernelSource = await findKernel(plan.kernel, cache, signal);
   if (spec.image !== undefined) await steps.begin("Reading the image");
   const image =
     spec.image === undefined
@@ -190,17 +191,21 @@ async function prepare(
   const recorder = await buildRecorder(cache, signal);
   await steps.begin("Building the guest");
   const base = await buildBase(guestPackages(spec), plan.runtime, cache, signal);
-  const kernel = await buildKernel(base, cache, signal);
+  const kernel = await buildKernel(kernelSource, base, cache, signal);
   await steps.begin(`Building ${spec.name}`);
   const client = await buildClient(cache, signal);
   const app = image === undefined ? await buildFunction(spec, cache, signal) : undefined;
   const calls = callsOf(plan);
+  const { cores } = plan;
   const settings = {
     RUNTIME: plan.runtime,
     BEFORE: String(calls.before),
     SETTLE: String(calls.settle),
     RECORDED: String(calls.recorded),
     PORT: String(spec.port),
+    FUNCTION_CORE: String(functionCoreOf(cores)),
+    CLIENT_CORE: String(CLIENT_CORE),
+    COMPANION_CORES: companionCoresOf(cores),
     STARTUP: plan.startup ? "1" : "",
     AFTER: plan.startup || plan.jitNames ? "1" : "",
     LOWER: image === undefined ? "/muswarm/rootfs:/" : "/muswarm/rootfs",
@@ -208,10 +213,12 @@ async function prepare(
   const companions = await buildCompanions(spec, cache, signal);
   const process = processOfSpec(plan.jitNames ? withJitNames(spec) : spec, image);
   const rootfs = image?.rootfs;
-  const parts = { spec, process, app, rootfs, client, companions, calls: lines, settings };
-  const disk = await buildFunctionImage(parts, cache, signal);
+  const core = functionCoreOf(cores);
+  const disk_ = { spec, process, core, app, rootfs, client, companions, calls: lines, settings };
+  const disk = await buildFunctionImage(disk_, cache, signal);
   const tree = join(disk, "tree");
-  const disks = {
+  const parts = {
+    cores,
     kernel,
     baseImage: join(base.folder, "base.img"),
     functionImage: join(disk, "function.img"),
@@ -223,12 +230,12 @@ async function prepare(
     kernel: basename(kernel.folder),
     disk: basename(disk),
     qemu: qemuVersion(),
-    machine: machineSummary(),
+    machine: machineSummary(cores),
   };
   const console = join(cache.folder, `console-boot-${spec.name}.log`);
   const snapshot = await cache.get(`snapshot-${spec.name}`, inputs, async (folder) => {
     rmSync(console, { force: true });
-    await boot(disks, folder, console, 300 + plan.warm, progress, signal);
+    await boot(parts, folder, console, 300 + plan.warm, progress, signal);
     mkdirSync(join(folder, "facts"));
     await readFacts(folder, join(folder, "facts"), "kallsyms", signal);
   });
@@ -239,7 +246,7 @@ async function prepare(
     ...(image === undefined ? {} : { image: `${image.reference} sha256:${image.digest}`.trim() }),
   };
   const paths = plan.startup ? ownFiles(process.args, process.cwd, filesOf(spec, tree, base).container) : [];
-  return { spec, base, kernel, recorder, tree, disks, snapshot, facts, ownFiles: paths, versions };
+  return { spec, base, recorder, tree, parts, snapshot, facts, ownFiles: paths, versions };
 }
 
 /** Turns the recording into the trace and checks it. */
@@ -265,8 +272,8 @@ async function convert(
   const sink = createTraceWriter(output, headerOf(guest, plan, found.tasks), { quality: 9 });
   try {
     const converter = new Converter(sink, {
-      cores: CORES,
-      nsPerInstruction: NS_PER_INSTRUCTION,
+      cores: plan.cores,
+      nsPerInstruction: plan.nsPerInstruction,
       memoryMiB: MEMORY_MIB,
       pages: found.pages,
       entries: kernelEntries(facts.kernelSymbols),
@@ -326,10 +333,10 @@ function filesOf(spec: FunctionSpec, tree: string, base: Base) {
 }
 
 function headerOf(guest: Guest, plan: Plan, tasks: Record<string, string>): TraceHeaderInput {
-  const { spec, base, kernel, recorder, facts } = guest;
+  const { spec, base, recorder, facts } = guest;
   const versions: Record<string, string> = {
     qemu: qemuVersion(),
-    kernel: kernel.version,
+    kernel: guest.parts.kernel.version,
     [plan.runtime]: versionOf(base, plan.runtime),
     recorder: recorder.hash,
     ...guest.versions,
@@ -341,9 +348,9 @@ function headerOf(guest: Guest, plan: Plan, tasks: Record<string, string>): Trac
   return {
     function: spec.name,
     runtime: spec.runtime,
-    clockGHz: 1 / NS_PER_INSTRUCTION,
-    cores: CORES,
-    functionCore: FUNCTION_CORE,
+    clockGHz: 1 / plan.nsPerInstruction,
+    cores: plan.cores,
+    functionCore: functionCoreOf(plan.cores),
     clientCore: CLIENT_CORE,
     warmInvocations: plan.recordedWarm,
     measuredInvocations: plan.invocations,
@@ -355,7 +362,7 @@ function headerOf(guest: Guest, plan: Plan, tasks: Record<string, string>): Trac
       date: new Date().toISOString(),
       versions,
       notes: [
-        `kernel command line: ${KERNEL_COMMAND_LINE}`,
+        `kernel command line: ${kernelCommandLine(plan.cores)}`,
         `container runtime: ${facts.runtimeVersion}`,
         ...facts.mitigations,
       ],

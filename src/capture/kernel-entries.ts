@@ -37,6 +37,9 @@ export interface KernelEntry {
   vector: number;
 }
 
+/** Each core's own timer. */
+export const TIMER_VECTOR = 0xec;
+
 /** Vectors that x86-64 Linux 6.1 gives its system interrupts. */
 const SYSTEM_VECTORS: Record<string, number> = {
   asm_sysvec_spurious_apic_interrupt: 0xff,
@@ -49,7 +52,7 @@ const SYSTEM_VECTORS: Record<string, number> = {
   asm_sysvec_reboot: 0xf8,
   asm_sysvec_x86_platform_ipi: 0xf7,
   asm_sysvec_irq_work: 0xf6,
-  asm_sysvec_apic_timer_interrupt: 0xec,
+  asm_sysvec_apic_timer_interrupt: TIMER_VECTOR,
 };
 
 const FIRST_EXTERNAL_VECTOR = 0x20;
@@ -67,7 +70,7 @@ export function kernelEntries(symbols: readonly KernelSymbol[]): Map<number, Ker
     else if (name.startsWith("asm_sysvec_"))
       entries.set(address, { kind: EntryKind.Interrupt, vector: SYSTEM_VECTORS[name] ?? -1 });
     else if (name === "irq_entries_start") {
-      for (let vector = FIRST_EXTERNAL_VECTOR; vector < 0xec; vector++) {
+      for (let vector = FIRST_EXTERNAL_VECTOR; vector < TIMER_VECTOR; vector++) {
         const stub = address + (vector - FIRST_EXTERNAL_VECTOR) * STUB_BYTES;
         entries.set(stub, { kind: EntryKind.Interrupt, vector });
       }

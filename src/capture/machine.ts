@@ -1,27 +1,34 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { CaptureError, type ProgressSink, run, start } from "./host.js";
-import type { Kernel } from "./images.js";
+import type { Kernel } from "./kernel.js";
 
 /** The captured machine: docs/capture.md says why it is as it is. */
-export const CORES = 2;
-export const FUNCTION_CORE = 1;
 export const CLIENT_CORE = 0;
 export const MEMORY_MIB = 2048;
-/** -icount shift=1: an instruction takes 2^1 ns of guest time. */
-const ICOUNT_SHIFT = 1;
-export const NS_PER_INSTRUCTION = 2 ** ICOUNT_SHIFT;
 
-export const KERNEL_COMMAND_LINE = [
-  "console=ttyS0",
-  "quiet",
-  "nokaslr",
-  "isolcpus=1",
-  "tsc=reliable",
-  "hpet=disable",
-  "tsc_early_khz=1000000",
-  "random.trust_cpu=on",
-].join(" ");
+/** The function has the last core to itself. */
+export function functionCoreOf(cores: number): number {
+  return cores - 1;
+}
+
+/** What is neither the function nor the client runs on the cores between, where there are some. */
+export function companionCoresOf(cores: number): string {
+  return cores === 2 ? "0" : cores === 3 ? "1" : `1-${cores - 2}`;
+}
+
+export function kernelCommandLine(cores: number): string {
+  return [
+    "console=ttyS0",
+    "quiet",
+    "nokaslr",
+    `isolcpus=${functionCoreOf(cores)}`,
+    "tsc=reliable",
+    "hpet=disable",
+    "tsc_early_khz=1000000",
+    "random.trust_cpu=on",
+  ].join(" ");
+}
 
 const SNAPSHOT = "ready";
 const POLL_MS = 100;
@@ -29,25 +36,28 @@ const POLL_MS = 100;
 /** Names of the disks in a folder made by `boot`. */
 const DISKS = { root: "root.qcow2", facts: "facts.qcow2" };
 
-export interface Disks {
+/** What a guest is started from. */
+export interface Parts {
+  cores: number;
   kernel: Kernel;
   baseImage: string;
   functionImage: string;
 }
 
-function machineArguments(disks: Disks, folder: string, console: string): string[] {
+function machineArguments(parts: Parts, folder: string, console: string): string[] {
+  const { cores, kernel, functionImage } = parts;
   const drive = (file: string, rest: string) => ["-drive", `file=${quoted(file)},if=virtio,${rest}`];
   return [
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
     // Guest memory as a memfd: the recorder finds it by that name.
     ...["-machine", "q35,smm=off,memory-backend=ram"],
     ...["-object", `memory-backend-memfd,id=ram,size=${MEMORY_MIB}M`, "-m", `${MEMORY_MIB}M`],
-    ...["-smp", String(CORES), "-cpu", "max,la57=off"],
+    ...["-smp", String(cores), "-cpu", "max,la57=off"],
     ...["-rtc", "base=2024-01-01T00:00:00,clock=vm", "-seed", "1"],
-    ...["-kernel", join(disks.kernel.folder, "vmlinuz"), "-initrd", join(disks.kernel.folder, "initrd.img")],
-    ...["-append", KERNEL_COMMAND_LINE],
+    ...["-kernel", join(kernel.folder, "vmlinuz"), "-initrd", join(kernel.folder, "initrd.img")],
+    ...["-append", kernelCommandLine(cores)],
     ...drive(join(folder, DISKS.root), "format=qcow2"),
-    ...drive(disks.functionImage, "format=raw,readonly=on"),
+    ...drive(functionImage, "format=raw,readonly=on"),
     ...drive(join(folder, DISKS.facts), "format=qcow2"),
     ...[
       "-chardev",
@@ -67,7 +77,7 @@ function quoted(path: string): string {
 
 /** Boots the guest up to the point where the function is warm, and saves its state in `folder`. */
 export async function boot(
-  disks: Disks,
+  parts: Parts,
   folder: string,
   console: string,
   timeoutSeconds: number,
@@ -77,7 +87,7 @@ export async function boot(
   await run(
     "make the guest's disks",
     "qemu-img",
-    ["create", "-q", "-f", "qcow2", "-F", "raw", "-b", disks.baseImage, join(folder, DISKS.root)],
+    ["create", "-q", "-f", "qcow2", "-F", "raw", "-b", parts.baseImage, join(folder, DISKS.root)],
     { signal },
   );
   await run(
@@ -86,7 +96,7 @@ export async function boot(
     ["create", "-q", "-f", "qcow2", join(folder, DISKS.facts), "64M"],
     { signal },
   );
-  const args = [...machineArguments(disks, folder, console), "-accel", "tcg,thread=multi"];
+  const args = [...machineArguments(parts, folder, console), "-accel", "tcg,thread=multi"];
   const commands = `stop\nsavevm ${SNAPSHOT}\nquit\n`;
   await runGuest(
     "boot the guest",
@@ -140,6 +150,8 @@ export async function readFacts(
 export interface Recording {
   plugin: string;
   raw: string;
+  /** Guest time that an instruction takes: a power of two. */
+  nsPerInstruction: number;
   /** Offsets in the kernel's task_struct. */
   task: Record<string, number>;
   /** Names of files whose use is to be marked, and the addresses of the kernel's code that reads such names. */
@@ -150,7 +162,7 @@ export interface Recording {
 
 /** Goes on from the saved state under the recorder, on a clock that counts instructions. */
 export async function record(
-  disks: Disks,
+  parts: Parts,
   snapshot: string,
   scratch: string,
   console: string,
@@ -168,12 +180,12 @@ export async function record(
     for (const path of paths) settings.push(`,name=${quoted(path)}`);
   }
   const args = [
-    ...machineArguments(disks, scratch, console),
+    ...machineArguments(parts, scratch, console),
     ...[
       "-accel",
       "tcg,thread=single",
       "-icount",
-      `shift=${ICOUNT_SHIFT},sleep=off,align=off`,
+      `shift=${Math.log2(recording.nsPerInstruction)},sleep=off,align=off`,
       "-loadvm",
       SNAPSHOT,
     ],
@@ -271,6 +283,6 @@ function consoleHint(console: string): string {
   return `The guest's console is in ${console}`;
 }
 
-export function machineSummary(): string {
-  return `q35, ${CORES} cores (max), ${MEMORY_MIB} MiB; kernel command line: ${KERNEL_COMMAND_LINE}; icount shift ${ICOUNT_SHIFT}`;
+export function machineSummary(cores: number): string {
+  return `q35, ${cores} cores (max), ${MEMORY_MIB} MiB; kernel command line: ${kernelCommandLine(cores)}`;
 }

@@ -1,6 +1,7 @@
 import { InputError, suggestion } from "../errors.js";
 import { INPUTS, type Inputs } from "./calls.js";
 import { type ImageOptions, imageWords } from "./image-spec.js";
+import { DEFAULT_KERNEL } from "./kernel.js";
 import { shellWord } from "./words.js";
 
 /** What to capture, and how. */
@@ -19,6 +20,12 @@ export interface CaptureOptions {
   invocations?: number;
   /** OCI runtime of the guest. Default "runc". */
   runtime?: string;
+  /** Cores of the guest; the function has the last one, the client the first. Default 2. */
+  cores?: number;
+  /** The guest's kernel: see KernelSource. Default "cloud-amd64". */
+  kernel?: string;
+  /** Guest time that an instruction takes: 1, 2 (the default), 4 or 8. */
+  nsPerInstruction?: number;
   /** Record the start of the container, too: from before it is created. All warm-up calls are recorded then. */
   startup?: boolean;
   /** Have the runtime write down the names of code that it makes while it runs (Node.js, .NET). */
@@ -46,6 +53,9 @@ export interface Plan {
   recordedWarm: number;
   invocations: number;
   runtime: string;
+  cores: number;
+  kernel: string;
+  nsPerInstruction: number;
   startup: boolean;
   jitNames: boolean;
   inputs: Inputs;
@@ -54,6 +64,9 @@ export interface Plan {
 }
 
 const MAX_CALLS = 1_000_000;
+const MAX_CORES = 8;
+/** The emulator's clock shifts. */
+const INSTRUCTION_TIMES: readonly number[] = [1, 2, 4, 8];
 
 export function planOf(options: CaptureOptions): Plan {
   const startup = options.startup ?? false;
@@ -66,6 +79,9 @@ export function planOf(options: CaptureOptions): Plan {
     recordedWarm: count(options.recordedWarm ?? (startup ? warm : Math.min(5, warm)), "recorded-warm", 0),
     invocations: count(options.invocations ?? 10, "invocations", 1),
     runtime: options.runtime ?? "runc",
+    cores: count(options.cores ?? 2, "cores", 2, MAX_CORES),
+    kernel: options.kernel ?? DEFAULT_KERNEL,
+    nsPerInstruction: options.nsPerInstruction ?? 2,
     startup,
     jitNames: options.jitNames ?? false,
     inputs: inputsOf(options.inputs ?? "unique"),
@@ -85,6 +101,11 @@ export function planOf(options: CaptureOptions): Plan {
   if (!(RUNTIMES as readonly string[]).includes(plan.runtime)) {
     throw new InputError(`runtime: no container runtime "${plan.runtime}". Known: ${RUNTIMES.join(", ")}.`);
   }
+  if (!INSTRUCTION_TIMES.includes(plan.nsPerInstruction)) {
+    throw new InputError(
+      `ns-per-instruction: ${plan.nsPerInstruction} is not one of ${INSTRUCTION_TIMES.join(", ")}`,
+    );
+  }
   return plan;
 }
 
@@ -94,9 +115,9 @@ function inputsOf(name: string): Inputs {
   return found;
 }
 
-function count(value: number, name: string, least: number): number {
-  if (!Number.isInteger(value) || value < least || value > MAX_CALLS) {
-    throw new InputError(`${name}: ${value} is not a whole number from ${least} to ${MAX_CALLS}`);
+function count(value: number, name: string, least: number, most = MAX_CALLS): number {
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new InputError(`${name}: ${value} is not a whole number from ${least} to ${most}`);
   }
   return value;
 }
@@ -114,13 +135,16 @@ export function callsOf(plan: Plan): { before: number; settle: number; recorded:
 /** The command that makes the same trace. */
 export function commandOf(plan: Plan): string {
   const runtime = plan.runtime === "runc" ? "" : ` --runtime ${plan.runtime}`;
+  const cores = plan.cores === 2 ? "" : ` --cores ${plan.cores}`;
+  const kernel = plan.kernel === DEFAULT_KERNEL ? "" : ` --kernel ${shellWord(plan.kernel)}`;
+  const time = plan.nsPerInstruction === 2 ? "" : ` --ns-per-instruction ${plan.nsPerInstruction}`;
   const seed = plan.inputs === "random" ? ` --seed ${plan.seed}` : "";
   const inputs = plan.inputs === "unique" ? "" : ` --inputs ${plan.inputs}${seed}`;
   const flags = `${plan.startup ? " --startup" : ""}${plan.jitNames ? " --jit-names" : ""}`;
   const [subject, rest] = splitAtDashes(plan.subject);
   return (
     `muswarm capture ${subject} -o ${plan.output} --warm ${plan.warm} --recorded-warm ${plan.recordedWarm} ` +
-    `--invocations ${plan.invocations}${runtime}${inputs}${flags}${rest}`
+    `--invocations ${plan.invocations}${runtime}${cores}${kernel}${time}${inputs}${flags}${rest}`
   );
 }
 

@@ -35,8 +35,7 @@ export async function closure(
   cache: Cache,
   signal?: AbortSignal,
 ): Promise<Package[]> {
-  let lists = listsDate();
-  if (lists === 0) lists = await updateLists(signal);
+  const lists = await ensureLists(signal);
   const folder = await cache.get("closure", { names, lists }, async (into) => {
     const packages = await resolve(names, signal);
     writeFileSync(join(into, "packages.json"), JSON.stringify(packages));
@@ -61,6 +60,11 @@ async function resolve(names: readonly string[], signal?: AbortSignal): Promise<
   if (packages.length === 0)
     throw new CaptureError(`resolve packages: apt-get lists nothing for ${names.join(" ")}`);
   return packages.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Fetches apt's package lists where there are none. @returns when they were last changed */
+export async function ensureLists(signal?: AbortSignal): Promise<number> {
+  return listsDate() || updateLists(signal);
 }
 
 /** When apt's package lists were last changed; 0 where there are none. */

@@ -8,6 +8,7 @@ import {
   MemorySizeExt,
   Mnemonic,
   OpAccess,
+  RegisterExt,
 } from "iced-x86";
 import { SlotKind } from "../loader/contract.js";
 import type { RawBlock } from "./raw.js";
@@ -38,8 +39,10 @@ export class StaticBlock {
   readonly rep: Uint8Array;
   /** Bytes of a string instruction's element. */
   readonly element: Uint8Array;
-  /** Bytes of a 16- or 32-byte memory operand, which the emulator accesses in parts, or 0. */
+  /** Bytes of 16 or 32 that the emulator accesses in parts for one memory operand, or 0. */
   readonly wide: Uint8Array;
+  /** Bytes of an operand of which the emulator reads more, `wide`; or 0. */
+  readonly narrow: Uint8Array;
   readonly locked: Uint8Array;
   /** Memory accesses that a completed execution is sure to make, at least. */
   readonly accesses: Uint8Array;
@@ -55,6 +58,7 @@ export class StaticBlock {
     this.rep = new Uint8Array(n);
     this.element = new Uint8Array(n);
     this.wide = new Uint8Array(n);
+    this.narrow = new Uint8Array(n);
     this.locked = new Uint8Array(n);
     this.accesses = new Uint8Array(n);
     let offset = 0;
@@ -84,9 +88,11 @@ export class StaticBlock {
       if (this.flow[i] === Flow.Jump || this.flow[i] === Flow.Conditional) {
         this.target[i] = Number(BigInt.asUintN(48, instruction.nearBranchTarget));
       }
-      const bits = MemorySizeExt.size(instruction.memorySize);
-      this.wide[i] = bits === 16 || bits === 32 ? bits : 0;
-      this.accesses[i] = this.rep[i] !== 0 ? 0 : sureAccesses(instruction);
+      const size = MemorySizeExt.size(instruction.memorySize);
+      const read = bytesRead(instruction, size);
+      this.wide[i] = read === 16 || read === 32 ? read : 0;
+      if (read !== size) this.narrow[i] = size;
+      this.accesses[i] = this.rep[i] !== 0 ? 0 : sureAccesses(instruction, Math.max(1, this.wide[i] / 8));
       if (instruction.hasLockPrefix || (instruction.mnemonic === Mnemonic.Xchg && this.accesses[i] > 0))
         this.locked[i] = 1;
     } finally {
@@ -139,8 +145,15 @@ const STRING_KINDS = new Map<number, number>([
   [0xae, SlotKind.RepLoad],
 ]);
 
-/** Listed as accessing memory, but the emulator does nothing for them. */
-const NO_ACCESS = new Set<Mnemonic>([
+/** Listed as accessing memory, but the emulator does nothing for them, or what a mask says. */
+const NOT_SURE = new Set<Mnemonic>([
+  Mnemonic.Maskmovdqu,
+  Mnemonic.Maskmovq,
+  Mnemonic.Vmaskmovdqu,
+  Mnemonic.Vmaskmovpd,
+  Mnemonic.Vmaskmovps,
+  Mnemonic.Vpmaskmovd,
+  Mnemonic.Vpmaskmovq,
   Mnemonic.Prefetch,
   Mnemonic.Prefetchnta,
   Mnemonic.Prefetcht0,
@@ -160,8 +173,9 @@ const NO_ACCESS = new Set<Mnemonic>([
 /** Made at its first use: who only imports this module has a decoder's memory grow (see src/loader/decode/thread.ts). */
 let infos: InstructionInfoFactory | undefined;
 
-function sureAccesses(instruction: Instruction): number {
-  if (NO_ACCESS.has(instruction.mnemonic)) return 0;
+/** @param parts in which the emulator accesses an operand */
+function sureAccesses(instruction: Instruction, parts: number): number {
+  if (NOT_SURE.has(instruction.mnemonic)) return 0;
   infos ??= new InstructionInfoFactory();
   const info = infos.info(instruction);
   let sure = 0;
@@ -174,11 +188,28 @@ function sureAccesses(instruction: Instruction): number {
       access === OpAccess.ReadCondWrite
     )
       // What reads and writes may have read before its write faults.
-      sure += access === OpAccess.ReadWrite ? 2 : 1;
+      sure += access === OpAccess.ReadWrite ? 2 * parts : parts;
     memory.free();
   }
   info.free();
   return sure;
+}
+
+const SCALAR_FMA = /^Vfn?m(add|sub)(132|213|231)s[sd]$/;
+const VECTOR_SHIFT = /^Vps(ll|rl|ra)[wdq]$/;
+const WIDENING = /^V?cvtdq2pd$/i;
+const UNPACK_LOW = /^Punpckl(bw|wd|dq)$/;
+
+/** Bytes that QEMU reads for an operand of that many: of these instructions' it reads a whole register's. */
+function bytesRead(instruction: Instruction, bytes: number): number {
+  if (bytes === 0) return 0;
+  const name = Mnemonic[instruction.mnemonic];
+  const { op0Register } = instruction;
+  if (SCALAR_FMA.test(name)) return 16;
+  if (VECTOR_SHIFT.test(name) && RegisterExt.isYMM(op0Register)) return 32;
+  if (WIDENING.test(name)) return 2 * bytes;
+  if (UNPACK_LOW.test(name) && RegisterExt.isMM(op0Register)) return 8;
+  return instruction.code === Code.Movsxd_r16_rm16 ? 4 : bytes;
 }
 
 function flowOf(instruction: Instruction): number {

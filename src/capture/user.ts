@@ -180,7 +180,9 @@ async function convert(
       containerOf: () => 1,
     });
     const bytes = statSync(raw).size;
-    await readRaw(raw, converter, (done) => progress.progress(done / bytes, "Writing the trace"), signal);
+    // Of a program that was short until another took its place, not even the beginning was written.
+    if (bytes > 0)
+      await readRaw(raw, converter, (done) => progress.progress(done / bytes, "Writing the trace"), signal);
     if (!converter.hasEnded)
       throw new CaptureError(
         `record: ${name} has no end: it was ended by a signal, or ran another program in its own place (exec)`,

@@ -127,7 +127,23 @@ export const COMMANDS: readonly CommandSpec[] = [
         describe: "Recorded invocations that only warm up the simulated machine",
       },
       invocations: { kind: "integer", min: 1, describe: "Recorded invocations that are measured" },
-      runtime: { kind: "text", describe: "Container runtime of the guest" },
+      runtime: { kind: "text", describe: "Container runtime of the guest: runc (the default) or crun" },
+      cores: {
+        kind: "integer",
+        min: 2,
+        describe: "Cores of the guest, default 2: the client has the first, the function the last",
+      },
+      kernel: {
+        kind: "text",
+        describe:
+          "Kernel of the guest: cloud-amd64 (the default), another linux-image package of Debian's, or a path",
+      },
+      "ns-per-instruction": {
+        kind: "integer",
+        min: 1,
+        describe:
+          "Guest time that an instruction takes: 1, 2 (the default), 4 or 8; more has more timer interrupts",
+      },
       startup: {
         kind: "flag",
         describe: "Record the start of the container and its runtime, too, with a mark at each phase",

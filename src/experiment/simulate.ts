@@ -66,7 +66,9 @@ export async function simulate(
     trace.close();
     for (const machine of options.machines) {
       if (cores > machine.cores) {
-        throw new InputError(`${path}: has ${cores} cores, machine ${machine.name} has ${machine.cores}`);
+        throw new InputError(
+          `${path}: has ${cores} cores, machine ${machine.name} has ${machine.cores}; --set cores=${cores} gives it that many`,
+        );
       }
       for (const protocol of protocols) {
         if (protocol.jukebox && !machine.jukebox) {

@@ -37,7 +37,8 @@ export function formatTraceInfo(info: TraceInfo): string {
   ];
   const width = Math.max(...facts.map(([name]) => name.length));
   const lines = facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`);
-  for (const core of info.cores) lines.push("", `core ${core.core}${role(info, core.core)}`, coreTable(core));
+  for (const core of info.cores)
+    lines.push("", `core ${core.core}${role(info, core.core)}`, coreTable(core), interruptLine(core));
   lines.push(
     "",
     "blocks: block executions. code, data: distinct 64-byte physical lines touched, kB of 1024 bytes.",
@@ -63,6 +64,24 @@ function coreTable(core: CoreInfo): string {
     .split("\n")
     .map((line) => line.trimEnd())
     .join("\n");
+}
+
+/** Who interrupts, by the vectors of x86-64 Linux. */
+const SENDERS = new Map([
+  [0xec, "timer"],
+  [0xfb, "another core"],
+  [0xfc, "another core"],
+  [0xfd, "another core"],
+]);
+
+function interruptLine({ interrupts, total }: CoreInfo): string {
+  const bySender = new Map<string, number>();
+  for (const { vector, count: n } of interrupts) {
+    const sender = SENDERS.get(vector) ?? (vector < 0 ? "unknown" : `vector 0x${vector.toString(16)}`);
+    bySender.set(sender, (bySender.get(sender) ?? 0) + n);
+  }
+  const rates = [...bySender].map(([sender, n]) => `${sender} ${fixed((1e6 * n) / total.instructions, 1)}`);
+  return `  interrupts in a million instructions: ${rates.length === 0 ? "none" : rates.join(", ")}`;
 }
 
 const BLANK = {

@@ -22,9 +22,17 @@ export interface InvocationInfo extends PartInfo {
   commonality: number | undefined;
 }
 
+/** Interrupts with one vector (-1: unknown), in a whole stream. */
+export interface InterruptInfo {
+  vector: number;
+  count: number;
+}
+
 export interface CoreInfo {
   core: number;
   total: PartInfo;
+  /** By falling count. */
+  interrupts: InterruptInfo[];
   invocations: InvocationInfo[];
 }
 
@@ -126,6 +134,7 @@ class CoreCounter {
   private part: Part;
   private before: LineSet | undefined;
   private at = 0;
+  private readonly interrupts = new Map<number, number>();
 
   constructor(
     private readonly trace: Trace,
@@ -144,6 +153,7 @@ class CoreCounter {
       let done = 0;
       for (let i = 0; i < stream.eventCount; i++) {
         const kind = stream.eventKind[i];
+        if (kind === EventKind.Interrupt) this.countInterrupt(stream.eventA[i]);
         if (kind !== EventKind.WorkBegin && kind !== EventKind.WorkEnd) continue;
         this.count(stream, done, stream.eventAt[i]);
         done = stream.eventAt[i];
@@ -153,7 +163,13 @@ class CoreCounter {
       progress(this.total.user + this.total.kernel + this.part.user + this.part.kernel);
     }
     this.finishPart(-1);
-    return { core: this.core, total: this.total.info(), invocations: this.invocations };
+    const interrupts = [...this.interrupts].map(([vector, count]) => ({ vector, count }));
+    interrupts.sort((a, b) => b.count - a.count || b.vector - a.vector);
+    return { core: this.core, total: this.total.info(), interrupts, invocations: this.invocations };
+  }
+
+  private countInterrupt(vector: number): void {
+    this.interrupts.set(vector, (this.interrupts.get(vector) ?? 0) + 1);
   }
 
   /** @param invocation the one that ends here, or -1 between two */

@@ -76,6 +76,8 @@ export class ControlFlow {
   private readonly flow: Uint8Array;
   private readonly rep: Uint8Array;
   private readonly kernel: Uint8Array;
+  /** A trace of a program alone has no kernel: its system calls come back at once. */
+  private readonly anyKernel: boolean;
   private readonly firstPage: Int32Array;
   private readonly lastPage: Int32Array;
   /** Kernel addresses that user code was left for without being told to: entries of exceptions. */
@@ -111,6 +113,7 @@ export class ControlFlow {
       this.kernel[block] = pages.kernel[blocks.page[block]];
       this.lastPage[block] = blocks.page2[block] >= 0 ? blocks.page2[block] : blocks.page[block];
     }
+    this.anyKernel = this.kernel.includes(1);
   }
 
   /** @param between bits of the events between the two */
@@ -161,6 +164,7 @@ export class ControlFlow {
       case Flow.Return:
         return same && !this.isExceptionEntry(next) ? Transition.Return : Transition.Unexplained;
       case Flow.SystemCall:
+        if (!this.anyKernel && behind) return Transition.SystemCall;
         return this.isSystemCall(before, next) ? Transition.SystemCall : Transition.Unexplained;
       case Flow.SystemReturn:
         return kernel[before] === 1 && kernel[next] === 0 ? Transition.SystemReturn : Transition.Unexplained;

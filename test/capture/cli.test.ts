@@ -19,6 +19,11 @@ describe("muswarm capture", () => {
     ["--image x.tar --port 80 --http / --request absent -o x.trace", /no file absent/],
     ["--image x.tar --port 80 --http / --env A -o x.trace", /--env A is not NAME=value/],
     ["--image x.tar --port 80 --http / --inputs linear -o x.trace", /--inputs does not go with --image/],
+    ["fibonacci-go -o x.trace --cores 12", /cores: 12 is not a whole number from 2 to 8/],
+    ["fibonacci-go -o x.trace --cores two", /--cores needs a whole number of at least 2, got "two"/],
+    ["fibonacci-go -o x.trace --ns-per-instruction 3", /ns-per-instruction: 3 is not one of 1, 2, 4, 8/],
+    ["--user -o x.trace --cores 3 -- /bin/true", /--cores does not go with --user/],
+    ["--user -o x.trace --kernel amd64 -- /bin/true", /--kernel does not go with --user/],
     ["fibonacci-go -o x.trace --inputs lineal", /inputs: no generator "lineal"\. Did you mean "linear"\?/],
   ])("%s is answered in one line", async (line, message) => {
     const { code, stderr } = await muswarm(["capture", ...line.split(" ")]);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { EntryKind } from "../../src/capture/kernel-entries.js";
+import { EntryKind, TIMER_VECTOR } from "../../src/capture/kernel-entries.js";
 import { pageKey } from "../../src/capture/pages.js";
 import { EventKind, SlotFlag, SlotKind } from "../../src/loader/contract.js";
 import { convert } from "./raw-builder.js";
@@ -17,7 +17,8 @@ const JMP = "eb 10";
 const HLT = "f4";
 
 const fault = new Map([[HANDLER, { kind: EntryKind.Fault, vector: -1 }]]);
-const interrupt = new Map([[HANDLER, { kind: EntryKind.Interrupt, vector: 0xec }]]);
+const interrupt = new Map([[HANDLER, { kind: EntryKind.Interrupt, vector: 0xfb }]]);
+const timer = new Map([[HANDLER, { kind: EntryKind.Interrupt, vector: TIMER_VECTOR }]]);
 const at = (page: number, offset: number) => (page << 12) | offset;
 
 describe("blocks", () => {
@@ -181,7 +182,7 @@ describe("faults and interrupts", () => {
     );
     expect(sink.lines[1]).toMatchObject([
       { block: 0 },
-      { event: EventKind.Interrupt, a: 0xec },
+      { event: EventKind.Interrupt, a: 0xfb },
       { block: 1 },
     ]);
     expect(report.interrupts).toBe(1);
@@ -283,6 +284,65 @@ describe("accesses", () => {
       [SlotKind.Load, SlotFlag.Locked],
       [SlotKind.Store, SlotFlag.Locked],
     ]);
+  });
+
+  test.each([
+    ["lock inc [rbx]", "f0 48 ff 03"],
+    ["xchg [rbx], rax", "48 87 03"],
+  ])("%s of which only the store is told has its load, too", (_, code) => {
+    const { slots, addresses } = one(code, (raw) => raw.store(0, 8, DATA + 16));
+    expect(slots).toEqual([
+      { instr: 0, kind: SlotKind.Load, size: 8, flags: SlotFlag.Locked },
+      { instr: 0, kind: SlotKind.Store, size: 8, flags: SlotFlag.Locked },
+    ]);
+    expect(addresses[0]).toBe(addresses[1]);
+  });
+
+  test.each([
+    ["vfmadd213sd xmm2, xmm0, [rcx+24]", "c4 e2 f9 a9 51 18", 16, 8],
+    ["vfmadd213ss xmm2, xmm0, [rcx+24]", "c4 e2 79 a9 51 18", 16, 4],
+    ["vpsllq ymm1, ymm1, [rcx]", "c5 f5 f3 09", 32, 16],
+    ["cvtdq2pd xmm1, [rbx]", "f3 0f e6 0b", 16, 8],
+    ["vcvtdq2pd ymm1, [rbx]", "c5 fe e6 0b", 32, 16],
+    ["punpcklwd mm1, [rbx]", "0f 61 0b", 8, 4],
+    ["movsxd cx, [rbx]", "66 63 0b", 4, 2],
+  ])("of what the emulator reads for %s only the operand is kept", (_, code, read, size) => {
+    const from = DATA + 4096 - size;
+    const { slots, addresses } = one(code, (raw) => {
+      for (let i = 0; i < read; i += 8) raw.load(0, Math.min(8, read), from + i);
+    });
+    // Not what would be on the next page.
+    expect(slots).toEqual([{ instr: 0, kind: SlotKind.Load, size, flags: 0 }]);
+    expect(addresses).toEqual([at(addresses[0] >>> 12, 4096 - size)]);
+  });
+
+  test("a masked store that has nothing to store is complete", () => {
+    const { sink, report } = convert(
+      (raw) => {
+        // vmaskmovps [rbx], ymm1, ymm2
+        raw.exec(1, raw.block(CODE, [NOP, "c4 e2 75 2e 13"], 1), 2).exec(1, raw.block(HANDLER, [NOP], 3), 1);
+      },
+      { entries: fault },
+    );
+    expect([...sink.blocks[0].lengths]).toEqual([1, 5]);
+    expect(report.faulted).toBe(0);
+  });
+
+  test("a vector of which only the first parts were read faulted", () => {
+    const load = "c5 fe 6f 03"; // vmovdqu ymm0, [rbx]
+    const { sink, report } = convert(
+      (raw) => {
+        raw.map(1, DATA_VPN, 4);
+        raw
+          .exec(1, raw.block(CODE, [NOP, load], 1), 2)
+          .load(1, 8, DATA + 4080)
+          .load(1, 8, DATA + 4088);
+        raw.exec(1, raw.block(HANDLER, [NOP], 3), 1);
+      },
+      { entries: fault },
+    );
+    expect([...sink.blocks[0].lengths]).toEqual([1]);
+    expect(report.faulted).toBe(1);
   });
 
   test("an exchange with memory is locked without a prefix", () => {
@@ -398,6 +458,19 @@ describe("work and idleness", () => {
       { event: EventKind.Interrupt },
       { addresses: [] },
     ]);
+  });
+
+  test("a core that its timer woke was not woken by another core, which interrupted a third", () => {
+    const { sink } = convert(
+      (raw) => {
+        const work = raw.block(CODE + 64, [NOP, STORE], 1);
+        raw.exec(1, raw.block(CODE, [HLT], 1), 1).map(0, APIC_VPN, 0xfee00, true);
+        raw.exec(0, work, 2).store(1, 4, APIC_VPN * 4096 + 0x300);
+        raw.exec(1, raw.block(HANDLER, [NOP], 3), 1);
+      },
+      { entries: timer },
+    );
+    expect(sink.events(1)).toContainEqual({ event: EventKind.IdleEnd, a: -1, b: 0, c: 4 });
   });
 
   test("a core that no other core woke was woken by a device", () => {

@@ -5,6 +5,12 @@ import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { bundleConfig, processOfFunction } from "../../src/capture/bundle.js";
 import { Cache, hashTree } from "../../src/capture/cache.js";
 import { findFunction, listFunctions } from "../../src/capture/functions.js";
+import {
+  companionCoresOf,
+  functionCoreOf,
+  kernelCommandLine,
+  machineSummary,
+} from "../../src/capture/machine.js";
 import { callsOf, commandOf, planOf } from "../../src/capture/options.js";
 import { InputError } from "../../src/errors.js";
 
@@ -20,6 +26,9 @@ describe("capture options", () => {
       recordedWarm: 5,
       invocations: 10,
       runtime: "runc",
+      cores: 2,
+      kernel: "cloud-amd64",
+      nsPerInstruction: 2,
       inputs: "unique",
       seed: 1,
       keep: false,
@@ -41,6 +50,30 @@ describe("capture options", () => {
     expect(() => planOf({ ...base, invocations: 0 })).toThrow("invocations: 0");
     expect(() => planOf({ ...base, runtime: "rkt" })).toThrow(
       'no container runtime "rkt". Known: runc, crun.',
+    );
+  });
+
+  test.each([
+    [{ cores: 1 }, "cores: 1 is not a whole number from 2 to 8"],
+    [{ cores: 9 }, "cores: 9 is not a whole number from 2 to 8"],
+    [{ nsPerInstruction: 3 }, "ns-per-instruction: 3 is not one of 1, 2, 4, 8"],
+  ])("%j is no machine", (wrong, message) => {
+    expect(() => planOf({ ...base, ...wrong })).toThrow(new InputError(message));
+  });
+
+  test("give the function the last core, the client the first, and the others what is between", () => {
+    expect([2, 3, 4, 8].map(functionCoreOf)).toEqual([1, 2, 3, 7]);
+    expect([2, 3, 4, 8].map(companionCoresOf)).toEqual(["0", "1", "1-2", "1-6"]);
+    expect(kernelCommandLine(2)).toMatch(/ isolcpus=1 /);
+    expect(kernelCommandLine(4)).toMatch(/ isolcpus=3 /);
+    // What is kept of one machine is not used for another.
+    expect(machineSummary(3)).not.toBe(machineSummary(2));
+  });
+
+  test("make the command with the machine that is not the usual one", () => {
+    const machine = { cores: 3, kernel: "amd64", nsPerInstruction: 4 };
+    expect(commandOf(planOf({ ...base, ...machine }))).toMatch(
+      / --cores 3 --kernel amd64 --ns-per-instruction 4$/,
     );
   });
 
@@ -104,10 +137,10 @@ describe("functions", () => {
     expect(["standalone", "hotel", "shop"].map(bySuite)).toEqual([9, 6, 6]);
   });
 
-  test("run in a container that has core 1 alone", () => {
-    const config = bundleConfig(processOfFunction(findFunction("fibonacci-go")));
+  test("run in a container that has one core alone", () => {
+    const config = bundleConfig(processOfFunction(findFunction("fibonacci-go")), 3);
     expect(config).toMatchObject({
-      linux: { resources: { cpu: { cpus: "1" } } },
+      linux: { resources: { cpu: { cpus: "3" } } },
       process: { args: ["/app/server"] },
     });
   });

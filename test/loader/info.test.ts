@@ -59,6 +59,27 @@ test("device registers are not in the footprint", () => {
   expect(traceInfo(t.open()).cores[0].total).toMatchObject({ dataKB: 0, loads: 1 });
 });
 
+test("interrupts are counted by their vectors, and shown by who sends them", () => {
+  const t = new TraceBuilder({ cores: 2 });
+  const block = t.block(0x401000, ["90", "90", "90", "90", "90"], []);
+  t.execs(1, block, 100_000);
+  for (const vector of [0xec, 0xfd, 0xec, 0x31, 0xec, 0xfb, -1]) t.event(1, "Interrupt", vector);
+  const info = traceInfo(t.open());
+  expect(info.cores[0].interrupts).toEqual([]);
+  expect(info.cores[1].interrupts).toEqual([
+    { vector: 0xec, count: 3 },
+    { vector: 0xfd, count: 1 },
+    { vector: 0xfb, count: 1 },
+    { vector: 0x31, count: 1 },
+    { vector: -1, count: 1 },
+  ]);
+  const lines = formatTraceInfo(info).match(/interrupts in a million.*/g);
+  expect(lines).toEqual([
+    "interrupts in a million instructions: none",
+    "interrupts in a million instructions: timer 6.0, another core 4.0, vector 0x31 2.0, unknown 2.0",
+  ]);
+});
+
 test("invocations agree with the index on random traces", () => {
   for (let seed = 0; seed < 20; seed++) {
     const path = temporaryPath("info.trace");

@@ -166,7 +166,7 @@ describe("reading ChampSim", () => {
       "at byte 768 of the unpacked content: the instruction pointer is 0",
     );
     await expect(read(gzipSync(bytes).subarray(0, 60), "in.gz")).rejects.toThrow(
-      "cannot be unpacked or read further",
+      "cannot be unpacked or read further (unexpected end of file)",
     );
   });
 });

@@ -114,6 +114,30 @@ describe("control flow", () => {
     });
   });
 
+  test("comes back from a system call at once where there is no kernel, and there only", () => {
+    const make = (kernel: boolean) => {
+      const t = new TraceBuilder();
+      const call = t.block(0x401000, ["0f 05"]);
+      const behind = t.block(0x401002, ["eb fc"]);
+      const elsewhere = t.block(0x401010, ["90"]);
+      if (kernel) t.block(KERNEL, ["48 0f 07"]);
+      return { t, call, behind, elsewhere };
+    };
+    const alone = make(false);
+    alone.t.exec(0, alone.call).exec(0, alone.behind).exec(0, alone.call).exec(0, alone.behind);
+    expect(transitions(alone.t)).toEqual({ "system call": 2, "direct jump": 1 });
+
+    const astray = make(false);
+    astray.t.exec(0, astray.call).exec(0, astray.elsewhere);
+    expect(Object.keys(wrong(astray.t))).toEqual([FLOW]);
+
+    const guest = make(true);
+    guest.t.exec(0, guest.call).exec(0, guest.behind);
+    expect(wrong(guest.t)).toEqual({
+      [FLOW]: ["core 0, position 1: after 401000 syscall comes 401002 jmp short 0x401000"],
+    });
+  });
+
   test("an Interrupt event explains the kernel, not user code", () => {
     const t = new TraceBuilder();
     const user = t.block(0x401000, ["90"]);

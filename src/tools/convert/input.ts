@@ -43,7 +43,10 @@ export class Input {
     } catch (error) {
       if (error instanceof InputError) throw error;
       const { code, message } = error as NodeJS.ErrnoException;
-      throw this.damage(unpacked, `cannot be unpacked or read further (${code ?? message})`);
+      throw this.damage(
+        unpacked,
+        `cannot be unpacked or read further (${code === "Z_BUF_ERROR" ? message : (code ?? message)})`,
+      );
     } finally {
       file.destroy();
     }
