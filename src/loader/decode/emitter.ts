@@ -1,4 +1,4 @@
-import { type Instruction, MemorySizeExt, OpKind, Register, RegisterExt } from "iced-x86";
+import { type Instruction, MemorySizeExt, Mnemonic, OpKind, Register, RegisterExt } from "iced-x86";
 import {
   LOAD,
   NO_COST,
@@ -180,8 +180,9 @@ export class Emitter {
     kept: readonly number[] = [],
   ): void {
     const further = this.halves(this.loadsLeft, destinations);
+    const single = this.loadsLeft === 1;
     for (let i = 0; this.loadsLeft > 0; i++, this.loadsLeft--) {
-      const into = further > 0 ? destinations : [destinations[Math.min(i, destinations.length - 1)] ?? SINK];
+      const into = single ? destinations : [destinations[Math.min(i, destinations.length - 1)] ?? SINK];
       this.emit(UopClass.Mem, into, [...address, ...kept]);
       this.uops[this.uops.length - 1].word0 |= LOAD;
     }
@@ -201,10 +202,10 @@ export class Emitter {
   /**
    * Further halves. gem5 accesses a vector in halves of 8 bytes. Where the capture has one access of 16 or more,
    * the rest of the halves are micro-ops of class Mem that access nothing, since they hit the line that the first
-   * one has brought; what is loaded is there when the first one's is.
+   * one has brought; what is loaded is there when the first one's is. cmpxchg16b accesses all at once.
    */
   private halves(slots: number, registers: readonly number[]): number {
-    if (slots !== 1 || registers.length < 2) return 0;
+    if (slots !== 1 || registers.length < 2 || this.instruction.mnemonic === Mnemonic.Cmpxchg16b) return 0;
     return Math.max(0, (MemorySizeExt.size(this.instruction.memorySize) >> 3) - 1);
   }
 
