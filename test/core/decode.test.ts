@@ -178,6 +178,15 @@ describe("cracking", () => {
       "LAAS",
     ],
     [
+      "a compare and exchange of 16 bytes",
+      "48 0f c7 0b",
+      [
+        [0, "load", 16],
+        [0, "store", 16],
+      ],
+      "ALAAAAAAAS",
+    ],
+    [
       "an addition of an immediate to memory",
       "80 03 01",
       [

@@ -1,4 +1,4 @@
-import { type Instruction, MemorySizeExt, OpKind, Register, RegisterExt } from "iced-x86";
+import { type Instruction, MemorySizeExt, Mnemonic, OpKind, Register, RegisterExt } from "iced-x86";
 import {
   LAST_PIECE,
   LOAD,
@@ -184,9 +184,10 @@ export class Emitter {
     kept: readonly number[] = [],
   ): void {
     const wide = this.pieces(this.loadsLeft, destinations);
+    const single = this.loadsLeft === 1 && wide.length === 0;
     for (let i = 0; this.loadsLeft > 0; i++, this.loadsLeft--) {
-      const into = destinations[Math.min(i, destinations.length - 1)] ?? SINK;
-      this.emit(UopClass.Mem, [into], [...address, ...kept]);
+      const into = single ? destinations : [destinations[Math.min(i, destinations.length - 1)] ?? SINK];
+      this.emit(UopClass.Mem, into, [...address, ...kept]);
       this.uops[this.uops.length - 1].word0 |= LOAD;
     }
     for (const register of wide) {
@@ -211,11 +212,12 @@ export class Emitter {
   }
 
   /**
-   * gem5 accesses a vector in pieces of 8 bytes. Where the capture has one access of 16 or more, each piece is a micro-op.
+   * gem5 accesses a vector in pieces of 8 bytes. Where the capture has one access of 16 or more, each piece is a micro-op;
+   * cmpxchg16b accesses all at once.
    * @returns registers of those behind the first.
    */
   private pieces(slots: number, registers: readonly number[]): number[] {
-    if (slots !== 1 || registers.length < 2) return [];
+    if (slots !== 1 || registers.length < 2 || this.instruction.mnemonic === Mnemonic.Cmpxchg16b) return [];
     const pieces = MemorySizeExt.size(this.instruction.memorySize) >> 3;
     if (pieces < 2 || pieces > PIECE_MASK + 1) return [];
     return Array.from({ length: pieces - 1 }, () => registers[1]);
