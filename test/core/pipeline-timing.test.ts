@@ -449,9 +449,9 @@ describe("a vector", () => {
     }
   });
 
-  it("has its second piece a cycle after its first: one memory micro-op a cycle", () => {
+  it("is asked for its second piece when the first has committed: two cycles more", () => {
     const p = new Program();
     p.exec(p.block(0x1000, ["8b 03"], [[0, "load", 4]]), 0x8000);
-    expect(run("0f 10 03", "load", 0x8000).end).toBe(runAll(build(p, none)) + 1);
+    expect(run("0f 10 03", "load", 0x8000).end).toBe(runAll(build(p, none)) + 2);
   });
 });
