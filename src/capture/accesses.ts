@@ -70,6 +70,26 @@ export class Accesses {
     for (let i = 0; i < this.count; i++) if (this.instr[i] === RAW_LAST_INSN) this.instr[i] = begun - 1;
   }
 
+  /** Takes away what was recorded of an instruction after its first `most` accesses. @returns whether there was any */
+  limit(instr: number, most: number): boolean {
+    const { count } = this;
+    let of = 0;
+    this.count = 0;
+    for (let i = 0; i < count; i++) {
+      if (this.instr[i] === instr && ++of > most) continue;
+      this.move(i, this.count++);
+    }
+    return this.count < count;
+  }
+
+  private move(from: number, to: number): void {
+    this.instr[to] = this.instr[from];
+    this.store[to] = this.store[from];
+    this.size[to] = this.size[from];
+    this.vpn[to] = this.vpn[from];
+    this.address[to] = this.address[from];
+  }
+
   /** Recorded accesses of one instruction. */
   of(instr: number): number {
     let n = 0;

@@ -3,11 +3,8 @@ import { openTrace } from "../loader/index.js";
 import type { ConvertReport } from "./convert.js";
 import { CaptureError } from "./host.js";
 
-/**
- * Throws where the recording contradicts itself; returns what is only worth knowing.
- * @param likely what unexplained successors may come from
- */
-export function checkReport(report: ConvertReport, likely = ""): string[] {
+/** Throws where the recording contradicts itself; returns what is only worth knowing. */
+export function checkReport(report: ConvertReport): string[] {
   const wrong: string[] = [];
   if (report.misplacedPages > 0)
     wrong.push(`${report.misplacedPages} pages of the kernel's fixed mappings are elsewhere`);
@@ -17,10 +14,7 @@ export function checkReport(report: ConvertReport, likely = ""): string[] {
   if (report.switches === 0) wrong.push("no task was ever seen");
   if (wrong.length > 0) throw new CaptureError(`check the recording: ${wrong.join("; ")}`);
   if (report.unexplained === 0) return [];
-  const reason = likely === "" ? "" : ` (${likely}?)`;
-  return [
-    `${report.unexplained} successors are unexplained${reason}, for example ${report.unexplainedExamples[0]}`,
-  ];
+  return [`${report.unexplained} successors are unexplained, for example ${report.unexplainedExamples[0]}`];
 }
 
 /** Reads the trace back. @returns by core, instructions of each invocation */

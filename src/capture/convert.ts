@@ -3,7 +3,7 @@ import { CoreConverter, type Shared } from "./core-converter.js";
 import type { KernelEntry } from "./kernel-entries.js";
 import { AddressSpaces, APIC_PPN, FirstTouchPages, PageMap } from "./pages.js";
 import type { PhaseFinder } from "./phases.js";
-import { Marker, type RawBlock, type RawHandler, type RawTask } from "./raw.js";
+import { Marker, RAW_LAST_INSN, type RawBlock, type RawHandler, type RawTask } from "./raw.js";
 import { StaticBlock } from "./static-block.js";
 import type { ExecutedRange } from "./symbols.js";
 
@@ -45,6 +45,8 @@ export interface ConvertReport {
   /** Successors that neither the instruction nor an interrupt or fault explains. */
   unexplained: number;
   unexplainedExamples: string[];
+  /** Beginnings and ends of the handlers of signals, of a program alone. */
+  signals: number;
   /** Counts of executed instructions that are more than the block has. */
   overrun: number;
   /** Second halves of page-straddling accesses whose physical page had to be guessed. */
@@ -95,6 +97,7 @@ export class Converter implements RawHandler {
       sink,
       pages: this.pages,
       entries: options.entries,
+      alone: options.firstTouch ?? false,
       report: this.report,
     };
     this.cores = Array.from({ length: options.cores }, (_, core) => new CoreConverter(core, this.shared));
@@ -117,6 +120,8 @@ export class Converter implements RawHandler {
   }
 
   mem(index: number, store: boolean, size: number, vpn: number, offset: number): void {
+    // A program alone has no devices: what belongs to no instruction is how the emulator prepares a signal's handler.
+    if (index === RAW_LAST_INSN && this.options.firstTouch) return;
     this.current.access(index, store, size, vpn, offset);
   }
 
@@ -240,6 +245,7 @@ function emptyReport(cores: number): ConvertReport {
     allIdle: 0,
     unexplained: 0,
     unexplainedExamples: [],
+    signals: 0,
     overrun: 0,
     guessedPages: 0,
     misplacedPages: 0,

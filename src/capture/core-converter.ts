@@ -10,6 +10,9 @@ import { type Entry, Flow, type PlacedBlock, type StaticBlock } from "./static-b
 const APIC_ICR = 0x300;
 const MAX_EXAMPLES = 8;
 
+/** Kind and operands; see EventKind. */
+type Event = [EventKind, number, number, number];
+
 /** What the cores of a conversion share. */
 export interface Shared {
   /** Guest time in ns, and number of inter-processor interrupts so far. */
@@ -19,6 +22,8 @@ export interface Shared {
   readonly sink: TraceSink;
   readonly pages: PageMap;
   readonly entries: ReadonlyMap<number, KernelEntry>;
+  /** The recording is of a program without a kernel. */
+  readonly alone: boolean;
   readonly report: ConvertReport;
 }
 
@@ -46,7 +51,9 @@ export class CoreConverter {
   private readonly rep = new RepRun();
   private repAddresses = new Int32Array(1024);
 
-  private readonly events: [EventKind, number, number, number][] = [];
+  private readonly events: Event[] = [];
+  /** The last switch to a task. */
+  private task: Event | undefined;
   private idleSince = -1;
   private idleInterrupts = 0;
   /** Position and number of the last inter-processor interrupt from this core. */
@@ -106,7 +113,9 @@ export class CoreConverter {
 
   /** An event that stands after the block under execution. */
   queue(kind: EventKind, a: number, b: number, c: number): void {
-    this.events.push([kind, a, b, c]);
+    const event: Event = [kind, a, b, c];
+    this.events.push(event);
+    if (kind === EventKind.Switch) this.task = event;
   }
 
   finish(): void {
@@ -132,9 +141,16 @@ export class CoreConverter {
       const begun = Math.min(done, block.count);
       if (entry !== undefined && this.accesses.dropDelivery()) report.deliveries++;
       this.accesses.settle(begun);
-      const kept = entry?.kind === EntryKind.Fault && this.faulted(block, begun) ? begun - 1 : begun;
+      const signal = this.shared.alone && next >= 0 && this.isSignal(block, begun, next);
+      const mayFault = signal || entry?.kind === EntryKind.Fault;
+      const kept = mayFault && this.faulted(block, begun) ? begun - 1 : begun;
       report.faulted += begun - kept;
-      if (next >= 0 && entry === undefined) this.checkSuccessor(block, kept, next);
+      if (next >= 0 && entry === undefined && !signal) this.checkSuccessor(block, kept, next);
+      // That a signal's handler begins or ends is told as a switch from the task to itself.
+      if (signal) {
+        report.signals++;
+        if (this.task !== undefined) this.events.push(this.task);
+      }
       this.write(block, kept);
       halted = block.flow[kept - 1] === Flow.Halt;
     }
@@ -187,13 +203,19 @@ export class CoreConverter {
     return block.flow[begun] !== Flow.Invalid;
   }
 
+  /** Of a program alone: the successor is where a signal is handled, or where its handler returns. */
+  private isSignal(block: StaticBlock, begun: number, next: number): boolean {
+    const last = begun - 1;
+    if (block.flow[last] === Flow.SystemCall) return next !== block.starts[begun];
+    // Behind a branch that can go anywhere it is told by the handler's frame, which the branch seems to store.
+    const anywhere = block.flow[last] === Flow.Anywhere;
+    if (!anywhere && canFollow(block, begun, next)) return false;
+    const hasFrame = block.rep[last] === 0 && this.accesses.limit(last, block.accesses[last]);
+    return !anywhere || hasFrame;
+  }
+
   private checkSuccessor(block: StaticBlock, kept: number, next: number): void {
-    const last = kept - 1;
-    const flow = block.flow[last];
-    if (flow === Flow.Anywhere || flow === Flow.Halt) return;
-    if (next === block.starts[kept] && flow !== Flow.Jump) return;
-    if (next === block.target[last] && (flow === Flow.Jump || flow === Flow.Conditional)) return;
-    if (next === block.starts[last] && block.rep[last] !== 0) return;
+    if (canFollow(block, kept, next)) return;
     const { report } = this.shared;
     report.unexplained++;
     if (report.unexplainedExamples.length < MAX_EXAMPLES) {
@@ -311,6 +333,16 @@ export class CoreConverter {
     placed.entries.push(entry);
     return entry;
   }
+}
+
+/** Whether code at `next` can follow the first instructions of a block, as its last one says. */
+function canFollow(block: StaticBlock, kept: number, next: number): boolean {
+  const last = kept - 1;
+  const flow = block.flow[last];
+  if (flow === Flow.Anywhere || flow === Flow.SystemCall || flow === Flow.Halt) return true;
+  if (next === block.starts[kept] && flow !== Flow.Jump) return true;
+  if (next === block.target[last] && (flow === Flow.Jump || flow === Flow.Conditional)) return true;
+  return next === block.starts[last] && block.rep[last] !== 0;
 }
 
 function operands(kind: number): number {

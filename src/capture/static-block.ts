@@ -20,10 +20,12 @@ export const Flow = {
   /** Goes on at `target`, or with the next instruction where conditional. */
   Jump: 1,
   Conditional: 2,
-  /** Goes on anywhere: indirect, return, system call, interrupt. */
+  /** Goes on anywhere: indirect, return, interrupt. */
   Anywhere: 3,
   /** Goes on anywhere after the core has been idle. */
   Halt: 4,
+  /** Goes on in the kernel; of a program alone with the next instruction. */
+  SystemCall: 6,
   /** Not an instruction: the emulator lists one that is cut off at the end of a page. */
   Invalid: 5,
 } as const;
@@ -218,7 +220,8 @@ function flowOf(instruction: Instruction): number {
       return instruction.mnemonic === Mnemonic.Hlt ? Flow.Halt : Flow.Next;
     case FlowControl.UnconditionalBranch:
     case FlowControl.Call:
-      // iced calls `syscall` a call.
+      // iced calls it a call.
+      if (instruction.mnemonic === Mnemonic.Syscall) return Flow.SystemCall;
       return instruction.nearBranchTarget === 0n ? Flow.Anywhere : Flow.Jump;
     case FlowControl.ConditionalBranch:
       return Flow.Conditional;

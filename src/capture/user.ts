@@ -192,7 +192,9 @@ async function convert(
     for (const asid of converter.processes.keys())
       names.addProcess(asid, facts.mappings, (path) => (isElf(path) ? path : undefined));
     sink.symbols(names.objects, names.collect(converter.executed()));
-    const warnings = checkReport(report, "signal handlers");
+    const warnings = checkReport(report);
+    if (report.signals > 0)
+      warnings.push(`${report.signals} times a signal's handler began or ended: marked as a task switch`);
     if (facts.threads > 1)
       warnings.push(`${name} started ${facts.threads - 1} more threads; the trace has the first one only`);
     sink.close();

@@ -105,6 +105,73 @@ describe("blocks", () => {
     expect(report.unexplainedExamples[0]).toContain("core 1: 400000 after 2 of 2 instructions at 400013");
   });
 
+  describe("the handlers of a program's signals", () => {
+    const record = (alone: boolean) =>
+      convert(
+        (raw) => {
+          const call = raw.block(CODE, [NOP, "0f 05"], 1);
+          const behind = raw.block(CODE + 3, [NOP, JMP], 1);
+          const handler = raw.block(CODE + 0x100, [NOP, "0f 05"], 1);
+          raw.exec(1, call, 2).exec(1, handler, 2).exec(1, behind, 2);
+          raw.exec(1, handler, 2).exec(1, raw.block(CODE + 0x103, [NOP, RET], 1), 1);
+        },
+        { alone },
+      );
+
+    test("begin and end with a switch of the task to itself", () => {
+      const { sink, report } = record(true);
+      const kinds = sink.lines[1].map((line) => ("event" in line ? line : "block"));
+      const marked = { event: EventKind.Switch, a: 11, b: 0, c: 1 };
+      // Called, handled, returned from; then interrupted behind a jump.
+      expect(kinds).toEqual(["block", marked, "block", marked, "block", marked, "block", "block"]);
+      expect([report.unexplained, report.signals]).toEqual([0, 3]);
+    });
+
+    test("are told behind an indirect branch by their frame, which is nobody's access", () => {
+      const { sink, report } = convert(
+        (raw) => {
+          const call = raw.block(CODE, [NOP, "ff 13"], 1); // call [rbx]
+          const handler = raw.block(CODE + 0x100, [NOP, JMP], 1);
+          raw
+            .exec(1, call, 2)
+            .load(1, 8, DATA)
+            .store(1, 8, DATA + 64);
+          for (const [size, offset] of [[2, 0x200], [2, 0x202], [8, 0x208], [8, 0x180]]) raw.store(1, size, DATA + offset); // biome-ignore format: pairs
+          raw
+            .load(1, 8, DATA + 0x208)
+            .exec(1, handler, 2)
+            .storeOfLast(8, DATA + 0x300);
+          raw.exec(1, raw.block(CODE + 0x113, [NOP], 1), 1);
+        },
+        { alone: true },
+      );
+      expect(sink.blocks[0].slots.map(({ kind, size }) => [kind, size])).toEqual([
+        [SlotKind.Load, 8],
+        [SlotKind.Store, 8],
+      ]);
+      expect(sink.blocks[1].slots).toEqual([]);
+      expect(sink.events(1)).toEqual([{ event: EventKind.Switch, a: 11, b: 0, c: 1 }]);
+      expect(report.signals).toBe(1);
+    });
+
+    test("leave out an instruction that faulted until it is repeated", () => {
+      const { sink, report } = convert(
+        (raw) => {
+          raw.exec(1, raw.block(CODE, [NOP, STORE, RET], 1), 2);
+          raw.exec(1, raw.block(CODE + 0x100, [NOP, RET], 1), 1);
+        },
+        { alone: true },
+      );
+      expect([...sink.blocks[0].lengths]).toEqual([1]);
+      expect([report.faulted, report.signals]).toEqual([1, 1]);
+    });
+
+    test("are not looked for where a kernel is recorded", () => {
+      const { sink } = record(false);
+      expect(sink.events(1)).toEqual([]);
+    });
+  });
+
   test("a block that was never described is an error that names it", () => {
     expect(() => convert((raw) => void raw.exec(1, 7, 1))).toThrow("block 7, which it never described");
   });

@@ -148,7 +148,7 @@ describe("the recording of a program", () => {
 
   test("is one invocation from the first instruction to the last", () => {
     const { sink } = convert((raw) => {
-      const b = raw.block(CODE, ["90"], 0xffff_ffff);
+      const b = raw.block(CODE, ["eb fe"], 0xffff_ffff);
       raw.exec(0, b, 1).exec(0, b, 1);
     });
     const kinds = sink.lines[0].map((line) => ("event" in line ? line.event : "block"));

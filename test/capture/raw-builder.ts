@@ -159,6 +159,8 @@ export interface ConvertInput {
   pages?: Map<number, number>;
   containerOf?: (tgid: number) => number;
   phases?: PhaseFinder;
+  /** Of a program without a kernel. */
+  alone?: boolean;
 }
 
 /** Converts what `fill` records on a machine of two cores; on both a process with asid 1 runs. */
@@ -175,6 +177,7 @@ export function convert(
     pages: input.pages ?? new Map(),
     containerOf: input.containerOf ?? (() => 0),
     phases: input.phases,
+    firstTouch: input.alone,
   });
   const start = new RawBuilder();
   for (const vcpu of [0, 1]) start.switch(vcpu, 0x1000, 10 + vcpu, 10);
