@@ -13,7 +13,7 @@ import * as wrong from "./wrong-path.js";
 // A constant of this module is folded into the code; one of another module is looked up at each use.
 const { RECORD_SHIFT, LINES_SHIFT, LINES_MASK } = record;
 const { Page: PAGE, Page2: PAGE2, Shape: SHAPE } = record.R;
-const { CYCLE, TIME, LONG_AGO, NEVER } = stamps;
+const { CYCLE, CYCLE_SHIFT, TIME, LONG_AGO, NEVER } = stamps;
 const { NEW_LINE, WAY_MASK } = flow;
 const { Next: NEXT, Predicted: PREDICTED, Start: START } = flow.Way;
 const { NONE, WAITS } = wrong;
@@ -105,6 +105,16 @@ export abstract class LineFetch {
   private readonly wrongLines: boolean;
   /** The translation of the line that waits is settled: its walk has begun. */
   private translated = false;
+  /** Cycles that it has walked. */
+  private walked = 0;
+  /** Of the last line of the wrong path: level that served it, cycles beyond a hit and of walk. */
+  private wrongLevel = 0;
+  private wrongMiss = 0;
+  private wrongWalk = 0;
+  /** The same, as far as the line that is asked for waited for them. */
+  private heldLevel = 0;
+  private heldMiss = 0;
+  private heldWalk = 0;
 
   private readonly port: CorePort;
   private readonly pages: PageTable;
@@ -160,6 +170,7 @@ export abstract class LineFetch {
     this.poppedCount = this.requests - 1;
     this.wrongCount = 0;
     this.wrong = this.afterWalk = this.followed = false;
+    this.wrongMiss = this.wrongWalk = 0;
     this.startStamp = now;
     this.waiting = NOTHING;
   }
@@ -244,13 +255,16 @@ export abstract class LineFetch {
         const free = this.popped[behind & this.poppedMask];
         if (free > request) request = free;
       }
+      const waits = request - redirect;
       if (redirect > request) request = redirect;
       const rec = buffer.blocks[this.lineBlk] << RECORD_SHIFT;
       const at = (records[rec | SHAPE] & 63) + this.line;
       const entry = (n & this.ringMask) << SEGMENT_SHIFT;
       this.ring[entry | REQUEST] = this.requests;
       this.ring[entry | WAY] = way;
-      this.ring[entry | WALKED] = 0;
+      this.heldMiss = this.heldWalk = 0;
+      if (way !== NEXT && way !== START) this.heldUp(waits > 0 ? waits >> CYCLE_SHIFT : 0);
+      this.ring[entry | WALKED] = this.heldWalk;
       if (!this.send(at > 63 ? records[rec | PAGE2] : records[rec | PAGE], at & 63, request)) return n;
     }
     return this.segments;
@@ -282,6 +296,7 @@ export abstract class LineFetch {
     this.inPage = inPage;
     this.request = request;
     this.translated = false;
+    this.walked = 0;
     this.values[FETCH_LINES]++;
     this.itlb[TLB_ACCESSES]++;
     if (page !== this.translation.lastIPage && !this.translation.findInstruction(page)) {
@@ -303,6 +318,9 @@ export abstract class LineFetch {
     this.responses[this.requests++ & this.responseMask] = done;
     if (this.wrong) {
       this.wrong = false;
+      this.wrongLevel = level;
+      this.wrongMiss = miss;
+      this.wrongWalk = this.walked;
       if (this.wrongCount === this.wrongAvailable.length) {
         const more = new Int32Array(2 * this.wrongCount);
         more.set(this.wrongAvailable);
@@ -314,8 +332,8 @@ export abstract class LineFetch {
     const entry = (this.segments & this.ringMask) << SEGMENT_SHIFT;
     const { ring } = this;
     ring[entry | AVAILABLE] = done + this.lineDelay;
-    ring[entry | LEVEL] = level;
-    ring[entry | MISS] = miss;
+    ring[entry | LEVEL] = level === 0 && this.heldMiss > 0 ? this.heldLevel : level;
+    ring[entry | MISS] = miss + this.heldMiss;
     this.segments++;
     this.line++;
   }
@@ -432,6 +450,14 @@ export abstract class LineFetch {
     return this.wrongAvailable[nth];
   }
 
+  /** The first line behind a redirect waits `cycles` more: for the last line of the wrong path, as far as that missed or walked. */
+  private heldUp(cycles: number): void {
+    this.heldMiss = Math.min(cycles, this.wrongMiss);
+    this.heldWalk = Math.min(cycles - this.heldMiss, this.wrongWalk);
+    this.heldLevel = this.wrongLevel;
+    this.wrongMiss = this.wrongWalk = 0;
+  }
+
   /** What is in Fetch2's buffer, or on the way there, is thrown away at `stamp`. */
   private discard(stamp: number): void {
     while (this.poppedCount < this.requests) this.popWrong(stamp);
@@ -509,7 +535,8 @@ export abstract class LineFetch {
     const cycles = done - board.cycle(this.request);
     this.itlb[TlbCount.WalkCycles] += cycles;
     this.afterWalk = true;
-    this.ring[((this.segments & this.ringMask) << SEGMENT_SHIFT) | WALKED] = cycles;
+    this.walked = cycles;
+    this.ring[((this.segments & this.ringMask) << SEGMENT_SHIFT) | WALKED] += cycles;
     // The line itself comes next; a hit needs no turn, but time order is kept all the same.
     this.waiting = this.pages.io[page] ? DEVICE : LINE;
     return true;

@@ -136,7 +136,16 @@ export class FrontEnd {
         yield* until(() => redirect() !== undefined && this.room() !== undefined);
         const segment = { line: block.lines[i], way: i === 0 ? way : "next", wrong } as Segment;
         segment.requested = Math.max(redirect()!, this.next());
+        const waits = segment.requested - redirect()!;
         yield* host.fetchLine(segment, () => segment.requested);
+        const last = wrong.at(-1);
+        if (last !== undefined) {
+          // Waiting for a line of the wrong path is waiting for its miss and its walk.
+          const miss = Math.min(waits, last.miss ?? 0);
+          if (segment.miss === 0 && miss > 0) segment.servedBy = last.servedBy;
+          segment.miss += miss;
+          segment.walk += Math.min(waits - miss, last.walk);
+        }
         this.arrived(segment);
         segments.push(segment);
       }
