@@ -39,7 +39,7 @@ Cycles per instruction, by cause
 
 An invocation touches 312 kB of code; the LLC, which Jukebox fills, holds 128 kB.
 Jukebox: 5.0 % of the recorded lines did not fit into 16 kB of metadata.
-Jukebox paced: the replay waits while 32 prefetched lines are unused.
+Jukebox paced: the replay waits while 128 prefetched lines are unused.
 Jukebox paced: 5.0 % of the recorded lines did not fit into 16 kB of metadata.
 
 Active cycles of each invocation
