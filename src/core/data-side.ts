@@ -3,23 +3,13 @@ import { type PageTable, SlotKind } from "../loader/contract.js";
 import type { PipelineSpec } from "../machine/spec.js";
 import type { CoreParts } from "./core-base.js";
 import { Cause, type CoreCounters, Count, levelIndex, TlbCount } from "./counters.js";
+import { REP_UOPS, repFrame } from "./repeated.js";
 import type { Scoreboard } from "./scoreboard.js";
 import { Outstanding, StoreBuffer } from "./store-buffer.js";
 import type { Translation } from "./translation.js";
 
 /** What execution waits for on the data side. Above Stores: one request, for `pendingTime`. */
 export const Pending = { Nothing: 0, Stores: 1, Load: 2, Half: 3, Rep: 4, RepWrite: 5, Walk: 6 } as const;
-
-/** Micro-ops of one iteration of a repeated string instruction in gem5's microcode, by SlotKind; rep lods, unheard of, has 4. */
-export const REP_UOPS: Record<number, number> = {
-  [SlotKind.RepLoad]: 5,
-  [SlotKind.RepStore]: 4,
-  [SlotKind.RepMove]: 6,
-  [SlotKind.RepCompare]: 7,
-};
-
-/** Micro-ops before and behind the iterations, if there are any; their one row is counted by itself. */
-export const repFrame = (segments: number): number => (segments > 0 ? 6 : 2);
 
 /** Issue cycles of one iteration of a repeated string instruction, by SlotKind: its micro-ops, about two a cycle. */
 const REP_CYCLES: Record<number, number> = {

@@ -5,6 +5,7 @@ import * as flow from "./control-flow.js";
 import type { CoreParts } from "./core-base.js";
 import type { CoreCounters } from "./counters.js";
 import * as lineFetch from "./line-fetch.js";
+import { Waiting } from "./line-request.js";
 import * as stamps from "./scoreboard.js";
 import type { StreamBuffer } from "./stream-buffer.js";
 import type { Translation } from "./translation.js";
@@ -13,17 +14,31 @@ import type { Translation } from "./translation.js";
 const { RECORD_SHIFT } = record;
 const { Row: ROW, RowEnd: ROW_END } = record.R;
 const { CROSSES, LAST, OFFSET_SHIFT, REFETCH, UOPS_SHIFT, UOPS_MASK, ROW_WORDS } = rowBits;
-const { CYCLE, TIME, BLAME, LONG_AGO, NEVER } = stamps;
+const { CYCLE, TIME, LONG_AGO, NEVER } = stamps;
 const { NEW_LINE, WAY_MASK } = flow;
 const { WRONG_PATH } = flow;
 const { SEGMENT_SHIFT } = lineFetch;
 const AVAILABLE = lineFetch.Segment.Available;
-const NOTHING_WAITS = lineFetch.Waiting.Nothing;
+const NOTHING_WAITS = Waiting.Nothing;
 
 /** All segments there can be. */
 const ALL = 2 ** 30;
 /** Answer of `enter`: a line is not there yet. */
 export const NOT_THERE = -(2 ** 30);
+
+/** Where execution is. */
+export interface Execution {
+  /** Row of its next micro-op, end of the block's rows; number of the instruction. */
+  readonly row: number;
+  readonly rowEnd: number;
+  readonly instr: number;
+  /** Has that been begun, and at which stamp did it leave Fetch2? */
+  readonly begun: boolean;
+  readonly left2: number;
+  /** Place of the last decode, stamp of the last issue. */
+  readonly decode: number;
+  readonly issue: number;
+}
 
 /** Entries of the rings by number of instruction, micro-op and segment. */
 export function ringSize(spec: PipelineSpec): number {
@@ -51,12 +66,7 @@ export class FetchUnit extends lineFetch.LineFetch {
   /** Micro-ops between Fetch2 and issue. */
   readonly queue: number;
 
-  /** Where execution is: row of its next micro-op, has its instruction been begun, and when did that leave. Written by execution. */
-  executionRow = 0;
-  executionRowEnd = 0;
-  executionInstr = 0;
-  executionBegun = false;
-  executionLeft = 0;
+  private execution!: Execution;
   // Row that comes next in block `handedBlk`, micro-ops before it, segment it reads.
   private row = 0;
   private rowEnd = 0;
@@ -79,7 +89,7 @@ export class FetchUnit extends lineFetch.LineFetch {
     control: flow.ControlFlow,
     counters: CoreCounters,
   ) {
-    super(spec, parts, board.ring, board, buffer, translation, control, counters.values, counters.itlb);
+    super(spec, parts, board.ring, board, buffer, translation, control, counters);
     this.rows = parts.decoded.rows;
     this.width = spec.decodeWidth;
     this.toDecode = spec.fetch2ToDecodeDelay * CYCLE;
@@ -113,16 +123,18 @@ export class FetchUnit extends lineFetch.LineFetch {
   /** The base of stamps moves on. */
   rebase(cycles: number): void {
     this.rebaseLines(cycles);
-    this.executionLeft = stamps.rebased(this.executionLeft, cycles);
     stamps.rebaseStamps(this.leaves, 0, this.leaves.length, cycles);
   }
 
   /**
    * Hands out instructions as far as it can, and asks for the lines after that: what waits then is its next
-   * miss. `blk`, `commit`: execution's block, and the stamp of its last commit; `bound`: cycle up to which everything
+   * miss. `execution`: where it is in block `blk`, behind a commit at stamp `commit`; `bound`: cycle up to which everything
    * has to be asked for. No redirect that is not known yet comes earlier.
    */
-  runAhead(blk: number, commit: number, bound: number): void {
+  runAhead(execution: Execution, blk: number, commit: number, bound: number): void {
+    this.execution = execution;
+    this.decode = execution.decode;
+    this.issue = execution.issue;
     this.executing = blk;
     this.commit = commit;
     this.instructions();
@@ -204,18 +216,15 @@ export class FetchUnit extends lineFetch.LineFetch {
   }
 
   protected override decodedWhenHanded(): number {
-    const { rows, records, buffer, leaves } = this;
+    const { rows, records, buffer, leaves, execution } = this;
     let blk = this.executing;
-    let row = this.executionRow;
-    let rowEnd = this.executionRowEnd;
-    let begun = this.executionBegun;
-    let { decode } = this;
+    let { row, rowEnd, begun, decode } = execution;
     if (!begun && row !== rowEnd && row === records[(buffer.blocks[blk] << RECORD_SHIFT) | ROW]) row = rowEnd;
     // Not begun, and behind a redirect: Decode has to work through the wrong path first.
     if (row === rowEnd && WRONG_PATH[buffer.how[blk] & WAY_MASK] !== 0) decode = this.wrongDecoded;
     else if (row !== rowEnd) blk++;
-    let left = this.executionLeft;
-    for (let instr = this.executionInstr; instr !== this.handed; instr = (instr + 1) | 0) {
+    let left = execution.left2;
+    for (let { instr } = execution; instr !== this.handed; instr = (instr + 1) | 0) {
       if (row === rowEnd) {
         row = records[(buffer.blocks[blk] << RECORD_SHIFT) | ROW];
         rowEnd = records[(buffer.blocks[blk] << RECORD_SHIFT) | ROW_END];
@@ -292,8 +301,7 @@ export class FetchUnit extends lineFetch.LineFetch {
         this.segment = segment;
       }
       this.crossed = false;
-      let next = position + 1;
-      if ((next & BLAME) > width) next = (next & TIME) + CYCLE + 1;
+      const next = stamps.nextPlace(position, width);
       position = next > (at | 1) ? next : at | 1;
       leaves[handed & mask] = position & TIME;
       segmentOf[handed & mask] = first;

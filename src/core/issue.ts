@@ -72,20 +72,20 @@ const FAR = stamps.REBASE_AT >> (CYCLE_SHIFT + 2);
  * where the host's branch predictor would have to guess, maxima and conditions are computed, not branched on:
  * `a - ((a - b) & ((a - b) >> 31))` is the larger of two, `x >> 31` is -1 where x is negative and else 0.
  */
-export abstract class IssueCommit extends rareCases.RareCases {
+export abstract class IssueCommit extends rareCases.RareCases implements fetching.Execution {
   // Row of the block in progress, its end, instruction number.
-  protected row = 0;
-  protected rowEnd = 0;
-  protected instr = 0;
+  row = 0;
+  rowEnd = 0;
+  instr = 0;
   // The instruction in progress: has it been handed out and begun? When it left Fetch2, line segment it is the first of.
-  protected begun = false;
-  protected left2 = 0;
+  begun = false;
+  left2 = 0;
   private segment = NO_SEGMENT;
   /** Block before the one in progress or next. */
   private previous = 0;
   // Stamps, and what is used of their cycles; of decode both in one.
-  protected decode = 0;
-  protected issue = 0;
+  decode = 0;
+  issue = 0;
   protected issueUsed = 0;
   protected issueMemory = 0;
   /** Issue as the front end sees it, and when the last memory micro-op left the requests queue. */
@@ -521,14 +521,7 @@ export abstract class IssueCommit extends rareCases.RareCases {
         // The data side has to wait for its turn. It comes, and the micro-op is looked at once more.
         if (abreast) this.handOver(blk, row, rowEnd, uop, true, position, handed);
         abreast = false;
-        fetch.issuedCount = uop;
-        this.row = row;
-        this.rowEnd = rowEnd;
-        this.instr = instr;
-        this.begun = begun;
-        this.left2 = left2;
-        this.decode = decode;
-        this.issue = issue;
+        this.keep(row, rowEnd, instr, begun, left2, decode, issue, uop);
         if (!this.serveData(blk, commitAt)) {
           left = BLOCKED;
           break program;
@@ -550,18 +543,11 @@ export abstract class IssueCommit extends rareCases.RareCases {
         block = previous;
       }
     }
-    fetch.issuedCount = uop;
-    this.row = row;
-    this.rowEnd = rowEnd;
-    this.instr = instr;
-    this.begun = begun;
-    this.left2 = left2;
+    this.keep(row, rowEnd, instr, begun, left2, decode, issue, uop);
     this.segment = segment;
     this.previous = row === rowEnd ? block : previous;
     this.addressAt = addressAt;
     this.blk = blk;
-    this.decode = decode;
-    this.issue = issue;
     this.issueUsed = issueUsed;
     this.issueMemory = issueMemory;
     this.shown = shown;
@@ -581,6 +567,27 @@ export abstract class IssueCommit extends rareCases.RareCases {
   protected abstract serveFetch(): boolean;
   /** Serves what the data side waits for, and what comes before it. @returns false when that lies beyond the horizon. */
   protected abstract serveData(blk: number, commit: number): boolean;
+
+  /** Writes down where execution is, for who looks from outside: micro-op `uop`, which comes next. */
+  private keep(
+    row: number,
+    rowEnd: number,
+    instr: number,
+    begun: boolean,
+    left2: number,
+    decode: number,
+    issue: number,
+    uop: number,
+  ): void {
+    this.row = row;
+    this.rowEnd = rowEnd;
+    this.instr = instr;
+    this.begun = begun;
+    this.left2 = left2;
+    this.decode = decode;
+    this.issue = issue;
+    this.fetch.issuedCount = uop;
+  }
 
   /** Fetch goes on by itself from where execution is: in the instruction at `row`, if it is `begun`, else before it. */
   private handOver(

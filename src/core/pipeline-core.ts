@@ -3,7 +3,7 @@ import { CLOSED, RUN_AHEAD } from "./core-base.js";
 import { Count, TlbCount } from "./counters.js";
 import { Pending } from "./data-side.js";
 import { IssueCommit, Left } from "./issue.js";
-import { Waiting } from "./line-fetch.js";
+import { Waiting } from "./line-request.js";
 import { CYCLE_SHIFT, NEVER, REBASE_AT } from "./scoreboard.js";
 
 // A constant of this module is folded into the code; one of another module is looked up at each use.
@@ -68,7 +68,7 @@ export class PipelineCore extends IssueCommit {
         if (status === RunStatus.Position) {
           // Stores and fetch may have something to do before the cycle of the last commit.
           const shown = board.cycle(this.shown) + 1;
-          this.fetchUpTo(this.blk, this.commitStamp, shown);
+          this.fetch.runAhead(this, this.blk, this.commitStamp, shown);
           const next = this.earliest(shown);
           if (next > this.time) this.time = next;
           return status;
@@ -76,16 +76,15 @@ export class PipelineCore extends IssueCommit {
         // All that is before is done in order of time, also what has committed but not left yet.
         if (data.stores.taken !== data.stores.left) {
           this.eventKind = 0;
-          this.fetchUpTo(this.blk, this.commitStamp, this.commitCycle);
+          this.fetch.runAhead(this, this.blk, this.commitStamp, this.commitCycle);
           if (!this.turn(horizon, Number.POSITIVE_INFINITY)) return RunStatus.Blocked;
           continue;
         }
         this.time = this.commitCycle;
         return status as RunStatus;
-      } else if (far) {
-      } else {
+      } else if (!far) {
         const shown = board.cycle(this.shown) + 1;
-        this.fetchUpTo(this.blk, this.commitStamp, shown);
+        this.fetch.runAhead(this, this.blk, this.commitStamp, shown);
         const next = this.earliest(shown);
         if (next > horizon) {
           if (next > this.time) this.time = next;
@@ -111,7 +110,7 @@ export class PipelineCore extends IssueCommit {
       // What fetch asks for before the miss goes first.
       const before = bound;
       bound = this.dataTime();
-      if (fetch.waiting !== waiting || bound > before) this.fetchUpTo(blk, commit, bound);
+      if (fetch.waiting !== waiting || bound > before) this.fetch.runAhead(this, blk, commit, bound);
       waiting = fetch.waiting;
       if (!this.turn(this.horizon, Number.POSITIVE_INFINITY)) return false;
       if (data.pending === NOTHING) return true;
@@ -124,19 +123,6 @@ export class PipelineCore extends IssueCommit {
     if (data.pending !== STORES) return data.pendingTime;
     data.stores.schedule();
     return board.cycle(data.stores.next);
-  }
-
-  /** Lets fetch ask for all that it asks for until cycle `bound`, and for what is certain after that. */
-  private fetchUpTo(blk: number, commit: number, bound: number): void {
-    const { fetch } = this;
-    fetch.decode = this.decode;
-    fetch.issue = this.issue;
-    fetch.executionRow = this.row;
-    fetch.executionRowEnd = this.rowEnd;
-    fetch.executionInstr = this.instr;
-    fetch.executionBegun = this.begun;
-    fetch.executionLeft = this.left2;
-    fetch.runAhead(blk, commit, bound);
   }
 
   private refill(): void {

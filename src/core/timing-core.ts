@@ -15,7 +15,7 @@ import { AccessPlace } from "./access-place.js";
 import { RunStatus } from "./contract.js";
 import * as base from "./core-base.js";
 import { Cause, Count, levelIndex, TlbCount } from "./counters.js";
-import { REP_UOPS, repFrame } from "./data-side.js";
+import { REP_UOPS, repFrame } from "./repeated.js";
 import * as plan from "./timing-plan.js";
 
 // A constant of this module is folded into the code; one of another module is looked up at each use.
