@@ -228,14 +228,14 @@ export abstract class IssueCommit extends rareCases.RareCases implements fetchin
           left2 = position & TIME;
           handed = (instr + 1) | 0;
         } else {
-          left2 = leaves[instr & mask];
+          left2 = leaves[instr & mask] | 0;
           segment = segmentOf[instr & mask];
         }
         begun = true;
         if (segment >= 0) {
           // Decode has worked through the wrong path before.
           if (WRONG_PATH[how[blk] & WAY_MASK] !== 0 && row === records[(block << RECORD_SHIFT) | ROW])
-            decode = fetch.wrongDecoded;
+            decode = fetch.wrongDecoded | 0;
         }
       }
       // Its micro-ops.
@@ -511,7 +511,7 @@ export abstract class IssueCommit extends rareCases.RareCases implements fetchin
               issueUsed = issueMemory = 0;
             }
             // The rest of the instruction is fetched anew.
-            if ((word2 & refetch) !== 0) left2 = commitAt + this.wayBack;
+            if ((word2 & refetch) !== 0) left2 = (commitAt + this.wayBack) | 0;
           }
           addressAt = next;
           row = (row + ROW_WORDS) | 0;

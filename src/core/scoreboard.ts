@@ -146,7 +146,7 @@ export class Scoreboard {
   /** Stamp of a cycle that may be as far off as it likes: below NEVER. */
   limit(cycle: number): number {
     const cycles = cycle - this.base;
-    return cycles < FAR_OFF ? cycles * CYCLE : FAR_OFF * CYCLE;
+    return ((cycles < FAR_OFF ? cycles : FAR_OFF) * CYCLE) | 0;
   }
 
   /** Unit of a class with several that is free first. */
@@ -178,8 +178,9 @@ export function nextPlace(place: number, width: number): number {
 
 /** A stamp after the base has moved on by `cycles`: with its blame, never before LONG_AGO. */
 export function rebased(stamp: number, cycles: number): number {
+  // `| 0`: a field that once held a double holds doubles for ever, in every object of its class.
   const moved = stamp - cycles * CYCLE;
-  return moved < LONG_AGO ? LONG_AGO | (stamp & BLAME) : moved;
+  return moved < LONG_AGO ? LONG_AGO | (stamp & BLAME) : moved | 0;
 }
 
 export function rebaseStamps(words: Int32Array, from: number, to: number, cycles: number): void {
