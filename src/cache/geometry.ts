@@ -20,5 +20,5 @@ export function geometryOf(spec: CacheSpec, path: string): Geometry {
         `for example ${unit * 2 ** power}; got ${spec.sizeKiB}`,
     );
   }
-  return { sets, ways: spec.ways };
+  return { sets: sets | 0, ways: spec.ways };
 }

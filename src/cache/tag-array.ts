@@ -1,3 +1,4 @@
+import { powerOfTwo } from "../numbers.js";
 import type { Geometry } from "./geometry.js";
 import type { ReplacementPolicy } from "./replacement/index.js";
 
@@ -36,7 +37,7 @@ export class TagArray {
     this.ways = ways;
     this.setMask = sets - 1;
     this.tags = new Int32Array(sets * ways).fill(EMPTY);
-    const buckets = 2 ** Math.ceil(Math.log2(sets * ways * BUCKETS_PER_LINE));
+    const buckets = powerOfTwo(sets * ways * BUCKETS_PER_LINE);
     this.filter = new Uint8Array(buckets);
     this.filterMask = buckets - 1;
     this.filled = new Uint8Array(sets);

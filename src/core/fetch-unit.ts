@@ -1,6 +1,7 @@
 import * as record from "../loader/decode/records.js";
 import * as rowBits from "../loader/decode/rows.js";
 import type { PipelineSpec } from "../machine/spec.js";
+import { powerOfTwo } from "../numbers.js";
 import * as flow from "./control-flow.js";
 import type { CoreParts } from "./core-base.js";
 import type { CoreCounters } from "./counters.js";
@@ -43,7 +44,7 @@ export interface Execution {
 /** Entries of the rings by number of instruction, micro-op and segment. */
 export function ringSize(spec: PipelineSpec): number {
   const queue = (spec.decodeInputBuffer + spec.executeInputBuffer) * spec.decodeWidth;
-  return 2 ** Math.ceil(Math.log2(queue + spec.fetch2InputBuffer + spec.fetchLimit + 16));
+  return powerOfTwo(queue + spec.fetch2InputBuffer + spec.fetchLimit + 16);
 }
 
 /**

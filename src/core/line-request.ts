@@ -1,6 +1,7 @@
 import { type CorePort, NOT_NOW } from "../cache/contract.js";
 import type { PageTable } from "../loader/contract.js";
 import type { PipelineSpec } from "../machine/spec.js";
+import { powerOfTwo } from "../numbers.js";
 import type { CoreParts } from "./core-base.js";
 import { type CoreCounters, Count, levelIndex, TlbCount } from "./counters.js";
 import * as stamps from "./scoreboard.js";
@@ -16,8 +17,6 @@ const CLOSED = NOT_NOW;
 /** What the unit's request is that waits for its turn in the order of shared accesses. */
 export const Waiting = { Nothing: 0, Line: 1, Walk: 2, Device: 3 } as const;
 const { Nothing: NOTHING, Line: LINE, Walk: WALK, Device: DEVICE } = Waiting;
-
-const powerOfTwo = (atLeast: number): number => 2 ** Math.ceil(Math.log2(atLeast));
 
 /**
  * How Fetch1 asks for a line, wherever that lies: in order, as many under way as it may have, into a place in Fetch2's
@@ -157,7 +156,7 @@ export abstract class LineRequest {
     const level = levelIndex(this.port.servedBy);
     if (this.waiting === DEVICE) this.values[UNCACHED]++;
     this.over(now);
-    this.respond(this.board.stamp(done), level, level === 0 ? 0 : done - now);
+    this.respond(this.board.stamp(done), level, level === 0 ? 0 : (done - now) | 0);
     return true;
   }
 
@@ -199,7 +198,7 @@ export abstract class LineRequest {
     // A prefetcher may have walked for the page meanwhile.
     if (!translation.itlb.probe(page)) translation.itlb.fill(page);
     translation.lastIPage = -1;
-    this.walked = done - board.cycle(this.request);
+    this.walked = (done - board.cycle(this.request)) | 0;
     this.itlb[TlbCount.WalkCycles] += this.walked;
     this.afterWalk = true;
     // The line itself comes next; a hit needs no turn, but time order is kept all the same.

@@ -1,5 +1,6 @@
 import { type CorePort, NOT_NOW } from "../cache/contract.js";
 import type { PipelineSpec } from "../machine/spec.js";
+import { powerOfTwo } from "../numbers.js";
 import { Count } from "./counters.js";
 import { CYCLE, LONG_AGO, NEVER, rebased, rebaseStamps, type Scoreboard } from "./scoreboard.js";
 
@@ -98,7 +99,7 @@ export class StoreBuffer {
     this.size = spec.lsqStoreBuffer;
     this.perCycle = spec.storesPerCycle;
     this.hitLatency = port.dataHitLatency * CYCLE;
-    const ring = 2 ** Math.ceil(Math.log2(4 * this.size + 4));
+    const ring = powerOfTwo(4 * this.size + 4);
     this.mask = ring - 1;
     this.entries = new Int32Array(ring << ENTRY_SHIFT);
   }

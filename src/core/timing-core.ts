@@ -11,6 +11,7 @@ import {
   SIZE_SHIFT,
   STORE,
 } from "../loader/decode/rows.js";
+import { exponent } from "../numbers.js";
 import { AccessPlace } from "./access-place.js";
 import { RunStatus } from "./contract.js";
 import * as base from "./core-base.js";
@@ -60,7 +61,7 @@ export class TimingCore extends base.CoreBase {
   constructor(id: number, parts: base.CoreParts) {
     super(id, parts, 1);
     const { decoded, pages } = parts;
-    this.chunkShift = Math.log2(parts.spec.core.timingFetchBytes);
+    this.chunkShift = exponent(parts.spec.core.timingFetchBytes);
     const { start, words } = plan.timingPlans(decoded, pages, this.chunkShift);
     this.planStart = start;
     this.plans = words;

@@ -1,8 +1,8 @@
 import type { SimpleMemorySpec } from "../machine/spec.js";
+import { gcd } from "../numbers.js";
 import type { CounterGroup } from "../stats/counters.js";
 import type { MainMemory, Traffic } from "./contract.js";
 import { checkTraffic, countRead, countWrite, TRAFFIC_COUNTERS } from "./counters.js";
-import { gcd } from "./numbers.js";
 import { Reservations } from "./reservations.js";
 
 /** Times are counted from an origin that moves on when they get this large (units of 1 / denominator cycles). */

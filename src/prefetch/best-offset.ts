@@ -1,4 +1,5 @@
 import { Outcome, type PrefetcherHost } from "../cache/contract.js";
+import { exponent } from "../numbers.js";
 import { DEGREE, DemandPrefetcher } from "./base.js";
 import type { Parameters, PrefetcherDefinition, Sees } from "./contract.js";
 
@@ -40,7 +41,7 @@ class BestOffset extends DemandPrefetcher {
     super(host, parameters, on);
     const entries = parameters.entries as number;
     this.recent = new Int32Array(entries).fill(-1);
-    this.indexBits = Math.log2(entries);
+    this.indexBits = exponent(entries);
     this.scoreMax = parameters.scoreMax as number;
     this.roundMax = parameters.roundMax as number;
     this.badScore = parameters.badScore as number;

@@ -1,4 +1,5 @@
 import { InputError } from "../../errors.js";
+import { exponent, powerOfTwo } from "../../numbers.js";
 import type { ReplacementPolicy } from "./contract.js";
 
 /**
@@ -15,9 +16,8 @@ export class TreePlruPolicy implements ReplacementPolicy {
     sets: number,
     private readonly ways: number,
   ) {
-    this.levels = Math.log2(ways);
-    if (!Number.isInteger(this.levels))
-      throw new InputError(`expected ways to be a power of two; got ${ways}`);
+    if (powerOfTwo(ways) !== ways) throw new InputError(`expected ways to be a power of two; got ${ways}`);
+    this.levels = exponent(ways);
     this.bits = new Uint8Array(sets * ways);
   }
 

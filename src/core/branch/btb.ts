@@ -1,3 +1,4 @@
+import { exponent, lowBits } from "../../numbers.js";
 /** Branch addresses are indexed without their lowest bits (gem5: instShiftAmt). */
 export const INST_SHIFT = 2;
 
@@ -13,8 +14,8 @@ export class Btb {
     this.tags = new Int32Array(entries).fill(-1);
     this.targets = new Int32Array(entries);
     this.mask = entries - 1;
-    this.tagShift = INST_SHIFT + Math.log2(entries);
-    this.tagMask = 2 ** tagBits - 1;
+    this.tagShift = INST_SHIFT + exponent(entries);
+    this.tagMask = lowBits(tagBits);
   }
 
   /** @returns the target held for this branch, or -1. */

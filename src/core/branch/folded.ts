@@ -1,3 +1,4 @@
+import { powerOfTwo } from "../../numbers.js";
 /** The last outcomes of all branches, newest first: a ring. */
 export class GlobalHistory {
   private readonly bits: Uint8Array;
@@ -6,7 +7,7 @@ export class GlobalHistory {
 
   /** @param length outcomes that can be asked for */
   constructor(length: number) {
-    const size = 2 ** Math.ceil(Math.log2(length + 2));
+    const size = powerOfTwo(length + 2);
     this.bits = new Uint8Array(size);
     this.mask = size - 1;
   }

@@ -1,3 +1,4 @@
+import { lowBits } from "../../numbers.js";
 import { INST_SHIFT } from "./btb.js";
 
 /** Targets that make up the path history (gem5: indirectPathLength). */
@@ -26,7 +27,7 @@ export class IndirectPredictor {
     this.targets = new Int32Array(sets * ways);
     this.used = new Float64Array(sets * ways);
     this.setMask = sets - 1;
-    this.tagMask = 2 ** tagBits - 1;
+    this.tagMask = lowBits(tagBits);
   }
 
   private base(pc: number): number {

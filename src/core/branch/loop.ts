@@ -1,4 +1,5 @@
 import type { LoopSpec } from "../../machine/spec.js";
+import { exponent, lowBits } from "../../numbers.js";
 import { INST_SHIFT } from "./btb.js";
 
 const CONFIDENT = 3;
@@ -41,9 +42,9 @@ export class LoopPredictor {
     this.confidence = new Uint8Array(spec.entries);
     this.age = new Uint8Array(spec.entries);
     this.setMask = sets - 1;
-    this.tagShift = INST_SHIFT + Math.log2(sets);
-    this.tagMask = 2 ** spec.tagBits - 1;
-    this.tripMask = 2 ** spec.tripBits - 1;
+    this.tagShift = INST_SHIFT + exponent(sets);
+    this.tagMask = lowBits(spec.tagBits);
+    this.tripMask = lowBits(spec.tripBits);
   }
 
   /** @returns the final prediction, `other` being the one without loops. */

@@ -1,4 +1,5 @@
 import type { TageSpec } from "../../machine/spec.js";
+import { lowBits } from "../../numbers.js";
 import { INST_SHIFT } from "./btb.js";
 import type { DirectionPredictor } from "./direction.js";
 import { FoldedHistory, GlobalHistory } from "./folded.js";
@@ -53,7 +54,7 @@ export class TageDirection implements DirectionPredictor {
     this.tagMask = Int32Array.from([0, ...spec.tagBits], (bits) => (1 << bits) - 1);
     this.pathBits = new Int32Array(tables + 1);
     this.history = new GlobalHistory(spec.maxHistory);
-    this.periodMask = 2 ** spec.usefulResetBits - 1;
+    this.periodMask = lowBits(spec.usefulResetBits);
     this.bimodal = new Uint8Array(1 << this.sizeBits[0]);
     this.hysteresis = new Uint8Array(Math.max(1, this.bimodal.length >> HYSTERESIS_SHIFT)).fill(1);
     for (let t = 0; t <= tables; t++) {

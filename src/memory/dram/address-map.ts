@@ -1,4 +1,5 @@
 import type { DramMemorySpec } from "../../machine/spec.js";
+import { exponent } from "../../numbers.js";
 
 /** Where a line lies. Sizes are powers of two. */
 export class AddressMap {
@@ -14,10 +15,10 @@ export class AddressMap {
     banks: number,
     linesPerRow: number,
   ) {
-    this.channelBits = Math.log2(channels);
-    this.bankBits = Math.log2(banks);
-    this.rankBits = Math.log2(ranks);
-    this.columnBits = Math.log2(linesPerRow);
+    this.channelBits = exponent(channels);
+    this.bankBits = exponent(banks);
+    this.rankBits = exponent(ranks);
+    this.columnBits = exponent(linesPerRow);
   }
 
   channelOf(line: number): number {

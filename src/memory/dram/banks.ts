@@ -1,3 +1,4 @@
+import { exponent } from "../../numbers.js";
 import type { AddressMap } from "./address-map.js";
 import { ACTIVATION_LIMIT, type DramParameters } from "./devices.js";
 import { type ChannelState, NO_ROW, Refresh } from "./state.js";
@@ -49,7 +50,7 @@ export class Banks {
     private readonly counts: Float64Array,
   ) {
     this.banksPerRank = p.banks;
-    this.rankShift = Math.log2(p.banks);
+    this.rankShift = exponent(p.banks);
     this.group = Int32Array.from({ length: p.banks }, (_, bank) =>
       p.bankGroups > 0 ? bank % p.bankGroups : bank,
     );

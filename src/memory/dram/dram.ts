@@ -1,8 +1,8 @@
 import type { DramMemorySpec } from "../../machine/spec.js";
+import { gcd } from "../../numbers.js";
 import type { CounterDef, CounterGroup } from "../../stats/counters.js";
 import type { MainMemory, Traffic } from "../contract.js";
 import { checkTraffic, countRead, countWrite, linesOf, TRAFFIC_COUNTERS } from "../counters.js";
-import { gcd } from "../numbers.js";
 import { AddressMap } from "./address-map.js";
 import { D } from "./banks.js";
 import { Channel } from "./channel.js";
