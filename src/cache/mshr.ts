@@ -1,12 +1,11 @@
 /**
  * Miss status holding registers: each is held from a miss until its line is ready. Which lines they hold
- * is found in the tag array, where a missing line is installed at once.
+ * is found in the tag array, where a missing line is installed at once. So all there is to know of a register is when it
+ * is free, and they are kept in that order: few are held at a time.
  */
 export class MshrFile {
-  /** Cycle from which register i is free. */
+  /** Cycles from which the registers are free, ascending. */
   private readonly freeAt: Float64Array;
-  /** After `find` returned -1: when the first register becomes free. */
-  earliest = -0;
 
   constructor(readonly size: number) {
     this.freeAt = new Float64Array(size);
@@ -14,44 +13,36 @@ export class MshrFile {
 
   /**
    * A register that is free at `now`, or -1. Of several, the one that became free last: requests come a
-   * little out of order, and one before it may have use for the others.
+   * little out of order, and one before it may have use for the others. Its number holds until the next `hold`.
    */
   find(now: number): number {
     const freeAt = this.freeAt;
-    let found = -1;
-    let latest = -1;
-    let earliest = Infinity;
-    for (let i = 0; i < freeAt.length; i++) {
-      const free = freeAt[i];
-      if (free > now) {
-        if (free < earliest) earliest = free;
-      } else if (free > latest) {
-        latest = free;
-        found = i;
-      }
-    }
-    if (found < 0) this.earliest = earliest;
-    return found;
+    let i = freeAt.length - 1;
+    while (i >= 0 && freeAt[i] > now) i--;
+    return i;
   }
 
+  /** When the first register becomes free, or did. */
+  get earliest(): number {
+    return this.freeAt[0];
+  }
+
+  /** Holds the register that `find` gave until a cycle after that. */
   hold(i: number, until: number): void {
-    this.freeAt[i] = until;
+    const freeAt = this.freeAt;
+    for (; i + 1 < freeAt.length && freeAt[i + 1] < until; i++) freeAt[i] = freeAt[i + 1];
+    freeAt[i] = until;
   }
 
   /** Registers free at `now`. */
   free(now: number): number {
-    const freeAt = this.freeAt;
-    let free = 0;
-    for (let i = 0; i < freeAt.length; i++) if (freeAt[i] <= now) free++;
-    return free;
+    return this.find(now) + 1;
   }
 
   /** The first release after `now`. */
   nextRelease(now: number): number {
-    const freeAt = this.freeAt;
-    let next = Infinity;
-    for (let i = 0; i < freeAt.length; i++) if (freeAt[i] > now && freeAt[i] < next) next = freeAt[i];
-    return next;
+    const next = this.find(now) + 1;
+    return next < this.freeAt.length ? this.freeAt[next] : Infinity;
   }
 
   clear(): void {

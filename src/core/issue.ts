@@ -32,7 +32,6 @@ const {
   Oldest: OLDEST,
   Free: FREE,
   Busy: BUSY,
-  Several: SEVERAL,
   Lost: LOST,
   Seen: SEEN,
   Transfers: TRANSFERS,
@@ -135,7 +134,8 @@ export abstract class IssueCommit extends rareCases.RareCases implements fetchin
     const queue = fetch.queue | 0;
     const issuedAt = board.issuedAt | 0;
     const nextOffset = board.nextOffset | 0;
-    const several = board.several;
+    const scarce = board.scarce | 0;
+    const several = board.several | 0;
     const decodeDelay = (pipeline.fetch2ToDecodeDelay * CYCLE + 1) | 0;
     const executeDelay = (pipeline.decodeToExecuteDelay * CYCLE + FRONT) | 0;
     const decodeWidth = pipeline.decodeWidth | 0;
@@ -258,8 +258,10 @@ export abstract class IssueCommit extends rareCases.RareCases implements fetchin
           const oldest = words[OLDEST + klass];
           other = words[oldest];
           if (other > at) at = other;
-          other = words[FREE + klass];
-          if (other > at) at = other;
+          if (((scarce >> klass) & 1) !== 0) {
+            other = words[FREE + klass];
+            if (other > at) at = other;
+          }
           // Decode: `decodeWidth` a cycle, after Fetch2.
           let slot = decode + 1;
           if ((slot & BLAME) > decodeWidth) slot = (slot & TIME) + CYCLE + 1;
@@ -272,7 +274,7 @@ export abstract class IssueCommit extends rareCases.RareCases implements fetchin
           other = (issue + (CYCLE & ~room)) | EXECUTE;
           at = at - ((at - other) & ((at - other) >> 31));
           let unit = -1;
-          if (several && words[SEVERAL + klass] !== 0) {
+          if (((several >> klass) & 1) !== 0) {
             unit = board.firstFree(klass) | 0;
             if (board.free[unit] > at) at = board.free[unit];
           }
@@ -454,7 +456,7 @@ export abstract class IssueCommit extends rareCases.RareCases implements fetchin
           }
           words[issuedAt + (uop & mask)] = shown;
           uop = (uop + 1) | 0;
-          words[FREE + klass] = at + words[BUSY + klass];
+          if (((scarce >> klass) & 1) !== 0) words[FREE + klass] = at + words[BUSY + klass];
           if (unit >= 0) board.free[unit] = (at + board.issueLatency[klass]) | STRUCTURAL;
           // Commit in order: with others in the cycle of the last one, in the next where that is full, or later.
           const waits = (commitAt - commit) >> 31;

@@ -35,23 +35,20 @@ export const At = {
   Early: REGS + 8,
   /** By class: index of the oldest entry of its ring. */
   Oldest: REGS + 16,
-  /** By class: stamp at which its one unit is free again. */
+  /** By class: where it has one unit that may have to be waited for, the stamp at which that is free again, and how long an issue makes it busy. */
   Free: REGS + 24,
-  /** By class: from an issue to `Free`; far in the past where no unit is ever waited for. */
   Busy: REGS + 32,
-  /** By class: 1 where several units must be looked through. */
-  Several: REGS + 40,
   /** By Cause (and FRONT): slots lost that have not been told to the counters yet. */
-  Lost: REGS + 48,
+  Lost: REGS + 40,
   /** By register: from when a memory micro-op may use what its last writer leaves, which has committed then. */
-  Seen: REGS + 80,
+  Seen: REGS + 72,
   /** Index of the oldest entry of the ring of memory micro-ops in the transfers queue: when each commits; and of the requests queue: when each leaves it. */
-  Transfers: 2 * REGS + 80,
-  Requests: 2 * REGS + 81,
+  Transfers: 2 * REGS + 72,
+  Requests: 2 * REGS + 73,
   /** When the last store commits. Here and in Transfers, lowest bit set: seen in the next cycle only. */
-  LastStore: 2 * REGS + 82,
+  LastStore: 2 * REGS + 74,
   /** Rings: when the last micro-ops of each class left its pipelines, as many as they hold; the two queues. `nextOffset` on: index of the entry that follows. */
-  Ring: 2 * REGS + 83,
+  Ring: 2 * REGS + 75,
 } as const;
 
 /**
@@ -59,9 +56,6 @@ export const At = {
  * its sources are there.
  */
 const RELATIVE_LATENCY = [2, 0, 0, 2, 2, 1, 0];
-
-/** No unit is busy so long. */
-const NEVER_BUSY = -1024 * CYCLE;
 
 /**
  * What issue and commit look at for each micro-op: registers, functional units, the ring between fetch and
@@ -75,8 +69,9 @@ export class Scoreboard {
   readonly nextOffset: number;
   /** First of `ring` stamps: issue by micro-op number. */
   readonly issuedAt: number;
-  /** Does any class have several units to be looked through? */
-  readonly several: boolean;
+  /** Classes, a bit each, with one unit that may have to be waited for; with several units that must be looked through. */
+  readonly scarce: number;
+  readonly several: number;
   /** Units of class c: free[unitBase[c] .. unitBase[c + 1]), stamps. */
   private readonly unitBase = new Int32Array(UOP_CLASSES + 1);
   readonly free: Int32Array;
@@ -114,22 +109,22 @@ export class Scoreboard {
       for (let k = 0; k < size; k++) words[at + this.nextOffset + k] = k + 1 < size ? at + k + 1 : at;
       at += size;
     }
-    let several = false;
+    let scarce = 0;
+    let several = 0;
     for (let c = 0; c < UOP_CLASSES; c++) {
       const fu = spec.fu[CLASS_FIELD[c]];
       words[At.Latency + c] = fu.opLatency * CYCLE;
       words[At.Early + c] = RELATIVE_LATENCY[c] * CYCLE;
-      words[At.Busy + c] = NEVER_BUSY;
       this.issueLatency[c] = fu.issueLatency * CYCLE;
       const most = c === UopClass.Mem ? spec.executeMemoryIssueLimit : spec.executeIssueLimit;
       if (fu.issueLatency > 1 || fu.count < Math.min(most, spec.executeIssueLimit)) {
-        if (fu.count === 1) words[At.Busy + c] = this.issueLatency[c] + Cause.Structural;
-        else {
-          words[At.Several + c] = 1;
-          several = true;
-        }
+        if (fu.count === 1) {
+          words[At.Busy + c] = this.issueLatency[c] + Cause.Structural;
+          scarce |= 1 << c;
+        } else several |= 1 << c;
       }
     }
+    this.scarce = scarce;
     this.several = several;
   }
 

@@ -43,7 +43,7 @@ export class WrongPath {
   private readonly groups: Int32Array;
   /** A cycle after the last issue on the right path that Decode waited for to be done with that. */
   private readonly seen: Int32Array;
-  /** Issue of the last `window` micro-ops of the wrong path. */
+  /** Issue of the first micro-ops of the wrong path, before the branch commits; the others do not issue. */
   private readonly issues: Int32Array;
   private readonly mask: number;
 
@@ -63,7 +63,7 @@ export class WrongPath {
     this.window = spec.executeInputBuffer * spec.decodeWidth;
     this.groups = new Int32Array(spec.decodeInputBuffer);
     this.seen = new Int32Array(spec.decodeInputBuffer);
-    this.issues = new Int32Array(this.window);
+    this.issues = new Int32Array(this.issuable);
     // What can be handed out before Decode is stuck, and from the commit until fetch is told.
     const groups = this.groups.length + 2 + spec.branchFeedbackDelay;
     const length = this.issuable + this.window + groups * this.width;
@@ -104,8 +104,6 @@ export class WrongPath {
     let at = issue & TIME;
     let used = issueLimit;
     let count = 0;
-    /** count % window */
-    let entry = 0;
     /** A cycle after the last issue on the right path that Decode waited for; that Fetch2 did. */
     let waited = LONG_AGO;
     let held = LONG_AGO;
@@ -144,20 +142,23 @@ export class WrongPath {
           const before = (ops + count - window) | 0;
           room = ((issued - before) | 0) > 0 ? words[issuedAt + (before & mask)] & TIME : NEVER;
           waited = room + CYCLE;
-        } else room = issues[entry];
+        } else {
+          const before = count - window;
+          room = before < issuable ? issues[before] : commit;
+        }
         // What has not been issued is thrown away when the branch commits.
         if (room > commit) room = commit;
         if (room > decode) decode = room | 1;
-        // Issue.
-        const ready = (decode & TIME) + this.toExecute;
-        used++;
-        if (used > issueLimit || ready > at) {
-          at = ready > at ? ready : at + CYCLE;
-          used = 1;
+        if (count < issuable) {
+          const ready = (decode & TIME) + this.toExecute;
+          used++;
+          if (used > issueLimit || ready > at) {
+            at = ready > at ? ready : at + CYCLE;
+            used = 1;
+          }
+          issues[count] = at;
         }
-        issues[entry] = count < issuable ? at : commit;
         count++;
-        if (++entry === window) entry = 0;
       }
       groups[group] = decode;
       seen[group] = waited;
