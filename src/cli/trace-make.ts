@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { InputError } from "../errors.js";
 import { type OpenTrace, openTrace } from "../loader/index.js";
 import { mergeTraces } from "../tools/merge.js";
@@ -57,12 +57,15 @@ export async function merge(args: Args, io: Io): Promise<number> {
   });
 }
 
-/** The file to write, which must not exist. */
+/** The file to write, which must not exist, and be none of those that are read. */
 export function outputOf(args: Args, command: string): string {
   const output = args.text("output");
   if (output === undefined) throw new InputError(`${command}: say where to write: -o FILE`);
   if (existsSync(output) && !args.flag("force"))
     throw new InputError(`${command}: ${output} exists; --force replaces it`);
+  for (const input of args.words)
+    if (existsSync(input) && existsSync(output) && realpathSync(input) === realpathSync(output))
+      throw new InputError(`${command}: ${output} is read as well; write to another file`);
   return output;
 }
 

@@ -233,6 +233,11 @@ describe("the commands", () => {
       code: 2,
       stderr: `muswarm: trace slice: ${out} exists; --force replaces it\n`,
     });
+    const onto = await muswarm(["trace", "slice", out, "--invocation", "0", "-o", out, "--force"]);
+    expect(onto).toMatchObject({
+      code: 2,
+      stderr: `muswarm: trace slice: ${out} is read as well; write to another file\n`,
+    });
     const merged = await muswarm(["trace", "merge", out, out, "-o", temporaryPath("twice.trace"), "--json"]);
     expect(JSON.parse(merged.stdout)).toMatchObject({ warmInvocations: 1, measuredInvocations: 3 });
   });
