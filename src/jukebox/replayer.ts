@@ -39,11 +39,12 @@ export class Replayer {
   private linesTotal = 0;
   /** Arrival of metadata line l: slot l % metadataReadsInFlight. */
   private readonly arrival: Float64Array;
-  private lastArrival = 0;
+  // Times: -0 is a double to V8 from the start, so that all objects of the class keep one shape.
+  private lastArrival = -0;
   /** Counter that the cycles since `since` go to. */
   private cause: number = C.busyCycles;
-  private since = 0;
-  private begun = 0;
+  private since = -0;
+  private begun = -0;
   private queueCapacity = 1;
   private readonly distance: number;
   private readonly reads: number;
