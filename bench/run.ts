@@ -3,12 +3,17 @@ import { readdirSync } from "node:fs";
 import { basename } from "node:path";
 import Table from "cli-table3";
 import { loadMachine, metricsOf, protocol, simulate } from "muswarm";
-import { child, traceFolder } from "./child.js";
+import { children, traceFolder } from "./child.js";
 import type { Outcome } from "./measure.js";
 
 const args = process.argv.slice(2);
 const json = args.includes("--json");
-const samples = args.includes("--quick") ? 3 : 9;
+const [processes, samples] = args.includes("--quick") ? [1, 3] : [3, 3];
+for (const arg of args)
+  if (arg.startsWith("--") && !["--json", "--quick"].includes(arg)) {
+    console.error(`npm run bench -- [NAME...] [--json] [--quick]; got ${arg}`);
+    process.exit(2);
+  }
 const shipped = readdirSync(traceFolder)
   .filter((f) => f.endsWith(".trace"))
   .sort();
@@ -36,10 +41,10 @@ for (const name of speedTraces) {
   const path = traceFolder + name;
   const file = basename(name);
   for (const model of ["pipeline", "timing"]) {
-    const outcome = child(samples, "simulation", path, model, "simple");
+    const outcome = children(processes, samples, "simulation", path, model, "simple");
     add(`simulate ${file}, ${model}, Jukebox on`, "MIPS", outcome.perSecond / 1e6, outcome);
   }
-  const outcome = child(samples, "reading", path);
+  const outcome = children(processes, samples, "reading", path);
   add(`read ${file}`, "M instructions/s", outcome.perSecond / 1e6, outcome);
 }
 for (const [what, lines] of [
@@ -47,7 +52,7 @@ for (const [what, lines] of [
   ["LLC hit", 1024],
   ["memory", 65536],
 ] as const) {
-  const outcome = child(samples, "access", String(lines));
+  const outcome = children(processes, samples, "access", String(lines));
   add(`one load, ${what}`, "ns", 1e9 / outcome.perSecond, outcome);
 }
 
