@@ -26,6 +26,12 @@ export const LineFlag = {
   Arriving: 4,
 } as const;
 
+// A constant of this module is folded into the code; one of another module, or exported, is looked up at each use.
+const NONE = NO_LINE;
+const { Invalid: INVALID, Modified: MODIFIED } = LineState;
+const { InFlight: IN_FLIGHT, Prefetched: PREFETCHED, Arriving: ARRIVING } = LineFlag;
+const { Replacements: REPLACEMENTS, Writebacks: WRITEBACKS, Fills: FILLS } = Single;
+
 /**
  * Zero that V8 takes for a double: a field that holds times has one representation from the start, so that
  * all objects of its class keep one shape.
@@ -202,17 +208,17 @@ export class Cache {
     const array = this.array;
     const slot = array.choose(line);
     const victim = array.tags[slot];
-    this.dirtyVictim = NO_LINE;
-    this.cleanVictim = NO_LINE;
-    if (victim !== NO_LINE) {
-      this.countSingle(Single.Replacements);
+    this.dirtyVictim = NONE;
+    this.cleanVictim = NONE;
+    if (victim !== NONE) {
+      this.countSingle(REPLACEMENTS);
       this.noteUnused(slot, now);
-      if (this.state[slot] === LineState.Modified) {
+      if (this.state[slot] === MODIFIED) {
         this.dirtyVictim = victim;
         this.dirtyVictimReady = this.readyAt[slot];
       }
       if (this.inclusive) this.recall(victim, slot, now);
-      if (this.dirtyVictim !== NO_LINE) this.countSingle(Single.Writebacks);
+      if (this.dirtyVictim !== NONE) this.countSingle(WRITEBACKS);
       else if (this.spills) {
         this.cleanVictim = victim;
         this.cleanVictimState = this.state[slot];
@@ -221,10 +227,10 @@ export class Cache {
     }
     array.put(slot, line, signature);
     this.state[slot] = state;
-    this.flags[slot] = this.transferTail === 0 ? LineFlag.InFlight : LineFlag.InFlight | LineFlag.Arriving;
+    this.flags[slot] = this.transferTail === 0 ? IN_FLIGHT : IN_FLIGHT | ARRIVING;
     this.readyAt[slot] = ready;
     this.targets[slot] = 1;
-    this.countSingle(Single.Fills);
+    this.countSingle(FILLS);
     return slot;
   }
 
@@ -237,18 +243,18 @@ export class Cache {
   /** Takes a line just fetched into the unlimited store. */
   hold(line: number, ready: number): void {
     this.held!.add(line, ready);
-    this.countSingle(Single.Fills);
+    this.countSingle(FILLS);
   }
 
   /** Marks a line just installed as brought by a prefetcher. */
   markPrefetched(slot: number, number: number): void {
-    this.flags[slot] |= LineFlag.Prefetched;
+    this.flags[slot] |= PREFETCHED;
     this.broughtBy[slot] = number;
   }
 
   /** The first demand, by core `core`, for a line whose Prefetched flag is set. */
   notePrefetchUse(slot: number, late: boolean, core: number, now: number): void {
-    this.flags[slot] &= ~LineFlag.Prefetched;
+    this.flags[slot] &= ~PREFETCHED;
     const by = this.prefetchers[this.broughtBy[slot] - 1];
     this.countPrefetch(PfMetric.Useful, by);
     if (late) this.countPrefetch(PfMetric.Late, by);
@@ -269,8 +275,8 @@ export class Cache {
       if (c.held !== null) continue;
       const found = c.find(victim);
       if (found < 0) continue;
-      if (c.state[found] === LineState.Modified) {
-        const ready = this.dirtyVictim === NO_LINE ? this.readyAt[slot] : this.dirtyVictimReady;
+      if (c.state[found] === MODIFIED) {
+        const ready = this.dirtyVictim === NONE ? this.readyAt[slot] : this.dirtyVictimReady;
         this.dirtyVictim = victim;
         this.dirtyVictimReady = Math.max(ready, c.readyAt[found]);
       }
@@ -283,7 +289,7 @@ export class Cache {
   moveUp(slot: number): void {
     this.countSingle(Single.MovedUp);
     this.array.remove(slot);
-    this.state[slot] = LineState.Invalid;
+    this.state[slot] = INVALID;
     this.flags[slot] = 0;
   }
 
@@ -291,7 +297,7 @@ export class Cache {
   drop(slot: number, now: number): void {
     this.noteUnused(slot, now);
     this.array.remove(slot);
-    this.state[slot] = LineState.Invalid;
+    this.state[slot] = INVALID;
     this.flags[slot] = 0;
   }
 
@@ -300,7 +306,7 @@ export class Cache {
     const tags = this.array.tags;
     const flushed = this.layout.single(Single.Flushed);
     for (let slot = 0; slot < tags.length; slot++) {
-      if (tags[slot] === NO_LINE) continue;
+      if (tags[slot] === NONE) continue;
       this.values[flushed]++;
       this.drop(slot, now);
     }
@@ -369,7 +375,7 @@ export class Cache {
   }
 
   private noteUnused(slot: number, now: number): void {
-    if ((this.flags[slot] & LineFlag.Prefetched) === 0) return;
+    if ((this.flags[slot] & PREFETCHED) === 0) return;
     const by = this.prefetchers[this.broughtBy[slot] - 1];
     this.countPrefetch(PfMetric.Unused, by);
     by.prefetcher.evictedUnused(this.array.tags[slot], now);
@@ -379,10 +385,7 @@ export class Cache {
   private prefetchedBy(core: number): number {
     let n = 0;
     for (let slot = 0; slot < this.flags.length; slot++)
-      if (
-        (this.flags[slot] & LineFlag.Prefetched) !== 0 &&
-        this.prefetchers[this.broughtBy[slot] - 1].core === core
-      )
+      if ((this.flags[slot] & PREFETCHED) !== 0 && this.prefetchers[this.broughtBy[slot] - 1].core === core)
         n++;
     return n;
   }

@@ -18,7 +18,8 @@ const {
   MissLatency: MISS_LATENCY,
 } = Metric;
 const { Upgrades: UPGRADES, Supplied: SUPPLIED, Passed: PASSED } = Single;
-const { Hit: HIT, Merge: MERGE } = Outcome;
+const { Hit: HIT, Miss: MISS, Merge: MERGE } = Outcome;
+const FROM_MEMORY = SERVED_BY_MEMORY;
 const { Prefetched: PREFETCHED, Arriving: ARRIVING } = LineFlag;
 
 /** What a read of main memory is for, by the requester of the miss. */
@@ -131,7 +132,7 @@ export class Hierarchy {
       const supplied = this.coherence.snoopOthers(core, line, write, at, this.time, cleanToo);
       this.granted = write ? MODIFIED : this.coherence.sharedElsewhere ? SHARED : EXCLUSIVE;
       if (supplied >= 0) {
-        this.servedBy = below === null ? SERVED_BY_MEMORY : below.level;
+        this.servedBy = below === null ? FROM_MEMORY : below.level;
         const back = bus.respond(port, supplied);
         // On a write the new owner has the duty to write the line back; on a read nobody has, so it goes below.
         if (!write && this.coherence.suppliedDirty)
@@ -146,7 +147,7 @@ export class Hierarchy {
       }
     }
     if (below === null) {
-      this.servedBy = SERVED_BY_MEMORY;
+      this.servedBy = FROM_MEMORY;
       return bus.respond(port, this.memory.read(line, TRAFFIC[requester], at));
     }
     return bus.respond(port, this.access(below, core, requester, line, virtualLine, write, grant, at));
@@ -163,7 +164,7 @@ export class Hierarchy {
     const at = bus.arrival(grant);
     if (bus === this.coherentBus) {
       this.coherence.snoopOthers(core, line, true, at, this.time);
-      this.servedBy = below === null ? SERVED_BY_MEMORY : below.level;
+      this.servedBy = below === null ? FROM_MEMORY : below.level;
       return bus.acknowledge(c.port, below === null ? at : at + below.tagLatency);
     }
     // A private level: the core may own the line here.
@@ -282,7 +283,7 @@ export class Hierarchy {
     c.count(MISS_LATENCY, core, requester, ready - grant);
     // A dirty line handed over stays here, and may be handed on by a later hit.
     if (!passes && !write && this.granted === MODIFIED) this.granted = EXCLUSIVE;
-    if (c.queue !== null) this.notify(c, core, requester, line, virtualLine, Outcome.Miss, this.time, ready);
+    if (c.queue !== null) this.notify(c, core, requester, line, virtualLine, MISS, this.time, ready);
     return ready;
   }
 
@@ -405,7 +406,7 @@ export class Hierarchy {
     const at = bus.arrival(bus.grantRequest(leave));
     const supplied = Math.max(at, from.readyAt[slot]) + from.hitLatency;
     from.countSingle(SUPPLIED);
-    this.servedBy = below === null ? SERVED_BY_MEMORY : below.level;
+    this.servedBy = below === null ? FROM_MEMORY : below.level;
     const back = bus.respond(port, supplied);
     this.victims.writeInto(below, core, line, bus.arrival(bus.grantData(supplied)), this.time);
     return back;

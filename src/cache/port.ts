@@ -21,6 +21,9 @@ const {
 } = Metric;
 const { InFlight: IN_FLIGHT, Prefetched: PREFETCHED, Arriving: ARRIVING } = LineFlag;
 const ON_ITS_WAY = IN_FLIGHT | ARRIVING;
+const CLOSED = NOT_NOW;
+const FROM_MEMORY = SERVED_BY_MEMORY;
+const { Hit: HIT, Miss: MISS, Merge: MERGE } = Outcome;
 
 /** Where a core's page-table reads enter: a bus, a port of it, and the cache below it (null: memory, uncached). */
 export interface WalkEntrance {
@@ -161,12 +164,12 @@ export class Port implements CorePort {
   }
 
   walk(line: number, now: number): number {
-    if (!this.mayLeave(now)) return NOT_NOW;
+    if (!this.mayLeave(now)) return CLOSED;
     const { bus, port, cache } = this.walker;
     const hierarchy = this.hierarchy;
     if (cache === null) {
       const at = bus.arrival(bus.grantRequest(now));
-      this.servedBy = SERVED_BY_MEMORY;
+      this.servedBy = FROM_MEMORY;
       return bus.respond(port, hierarchy.memory.read(line, Traffic.Walk, at));
     }
     const done = hierarchy.readPast(bus, port, cache, this.core, Requester.Walk, line, now);
@@ -175,10 +178,10 @@ export class Port implements CorePort {
   }
 
   uncached(line: number, write: boolean, now: number): number {
-    if (!this.mayLeave(now)) return NOT_NOW;
+    if (!this.mayLeave(now)) return CLOSED;
     const bus = this.hierarchy.memoryBus;
     const memory = this.hierarchy.memory;
-    this.servedBy = SERVED_BY_MEMORY;
+    this.servedBy = FROM_MEMORY;
     if (write) {
       const at = bus.arrival(bus.grantData(now));
       memory.write(line, Traffic.Uncached, at);
@@ -211,11 +214,11 @@ export class Port implements CorePort {
     now: number,
   ): number {
     const write = requester === STORE;
-    if (this.ordered && !this.mayLeave(now)) return NOT_NOW;
+    if (this.ordered && !this.mayLeave(now)) return CLOSED;
     let slot = this.lookup(c, line, write);
     if (slot >= 0) return this.hit(c, slot, requester, line, virtualLine, pc, now);
     if (c.held?.has(line)) return this.hitHeld(c, line, virtualLine, now);
-    if (!this.mayLeave(now)) return NOT_NOW;
+    if (!this.mayLeave(now)) return CLOSED;
     if (!this.agents.none) {
       // A prefetch may have brought or driven out the line in the meantime.
       slot = this.lookup(c, line, write);
@@ -224,11 +227,11 @@ export class Port implements CorePort {
     const m = c.mshrs.find(now);
     if (m < 0) {
       this.retryAt = c.mshrs.earliest;
-      return NOT_NOW;
+      return CLOSED;
     }
     if (c.writeBuffer.availableAt > now) {
       this.retryAt = c.writeBuffer.availableAt;
-      return NOT_NOW;
+      return CLOSED;
     }
     const hierarchy = this.hierarchy;
     c.count(ACCESSES, this.core, requester);
@@ -236,10 +239,10 @@ export class Port implements CorePort {
     hierarchy.pc = pc;
     slot = write ? c.find(line) : -1;
     let done: number;
-    let outcome: Outcome = Outcome.Miss;
+    let outcome: Outcome = MISS;
     if (slot >= 0) {
       done = this.upgrade(slot, line, now, m);
-      outcome = Outcome.Hit;
+      outcome = HIT;
       if ((c.flags[slot] & PREFETCHED) !== 0) {
         c.notePrefetchUse(slot, false, this.core, now);
         outcome = Outcome.PrefetchHit;
@@ -276,10 +279,10 @@ export class Port implements CorePort {
     const late = (c.flags[slot] & IN_FLIGHT) !== 0 && ready > now;
     if (late && c.targets[slot] >= c.targetsPerMshr) {
       this.retryAt = ready;
-      return NOT_NOW;
+      return CLOSED;
     }
     let done = now + c.hitLatency;
-    let outcome: Outcome = Outcome.Hit;
+    let outcome: Outcome = HIT;
     c.count(ACCESSES, this.core, requester);
     if (late) {
       c.targets[slot]++;
@@ -287,7 +290,7 @@ export class Port implements CorePort {
       c.count(MSHR_MERGES, this.core, requester);
       if (ready > done) done = ready;
       c.count(MISS_LATENCY, this.core, requester, done - now);
-      outcome = Outcome.Merge;
+      outcome = MERGE;
     } else {
       const more = (c.flags[slot] & ARRIVING) === 0 ? 0 : c.heldUp(slot, now, c.hitLatency);
       if (more === 0) c.flags[slot] &= ~ON_ITS_WAY;

@@ -1,14 +1,7 @@
-import {
-  LAST_PIECE,
-  PIECE,
-  PIECE_BYTES,
-  PIECE_MASK,
-  PIECE_SHIFT,
-  SIZE_MASK,
-  SIZE_SHIFT,
-  SPLIT,
-} from "../loader/decode/rows.js";
+import * as rowBits from "../loader/decode/rows.js";
 
+// A constant of this module is folded into the code; one of another module is looked up at each use.
+const { LAST_PIECE, PIECE, PIECE_BYTES, PIECE_MASK, PIECE_SHIFT, SIZE_MASK, SIZE_SHIFT, SPLIT } = rowBits;
 const LINE_BYTES = 64;
 const PAGE_BYTES = 4096;
 

@@ -25,6 +25,8 @@ const PREPARE = 32;
  * that served it, cycles beyond a hit and of walk.
  */
 export const SEGMENT_SHIFT = 3;
+/** The same: what is exported is looked up at each use, also here. */
+const SHIFT = SEGMENT_SHIFT;
 export const Segment = { Request: 0, Available: 1, Way: 2, Level: 3, Miss: 4, Walk: 5 } as const;
 const { Request: REQUEST, Available: AVAILABLE, Way: WAY, Level: LEVEL, Miss: MISS, Walk: WALKED } = Segment;
 
@@ -71,12 +73,12 @@ export abstract class LineFetch extends WrongLines {
     this.records = parts.decoded.records;
     this.feedback = spec.branchFeedbackDelay * CYCLE;
     this.ringMask = ring - 1;
-    this.ring = new Int32Array(ring << SEGMENT_SHIFT).fill(LONG_AGO);
+    this.ring = new Int32Array(ring << SHIFT).fill(LONG_AGO);
   }
 
   /** A word of a segment. */
   ofSegment(segment: number, word: number): number {
-    return this.ring[((segment & this.ringMask) << SEGMENT_SHIFT) | word];
+    return this.ring[((segment & this.ringMask) << SHIFT) | word];
   }
 
   protected restartLines(blk: number, now: number): void {
@@ -103,7 +105,7 @@ export abstract class LineFetch extends WrongLines {
   protected rebaseLines(cycles: number): void {
     const { ring } = this;
     this.rebaseWrongLines(cycles);
-    for (let at = 0; at < ring.length; at += 1 << SEGMENT_SHIFT)
+    for (let at = 0; at < ring.length; at += 1 << SHIFT)
       stamps.rebaseStamps(ring, at + AVAILABLE, at + AVAILABLE + 1, cycles);
     this.startStamp = stamps.rebased(this.startStamp, cycles);
   }
@@ -117,7 +119,7 @@ export abstract class LineFetch extends WrongLines {
 
   /** Segment `n` leaves Fetch2's buffer when Fetch2 has got to `stamp` and the segment is there. */
   protected pop(n: number, stamp: number): void {
-    const at = (n & this.ringMask) << SEGMENT_SHIFT;
+    const at = (n & this.ringMask) << SHIFT;
     const request = this.ring[at | REQUEST];
     // Who waits for the line behind it comes again. Lines before it that nobody needed are gone with it.
     if (request < this.poppedCount) return;
@@ -158,7 +160,7 @@ export abstract class LineFetch extends WrongLines {
       if (redirect > request) request = redirect;
       const rec = buffer.blocks[this.lineBlk] << RECORD_SHIFT;
       const at = (records[rec | SHAPE] & 63) + this.line;
-      const entry = (n & this.ringMask) << SEGMENT_SHIFT;
+      const entry = (n & this.ringMask) << SHIFT;
       this.ring[entry | REQUEST] = this.requests;
       this.ring[entry | WAY] = way;
       if (!this.send(at > 63 ? records[rec | PAGE2] : records[rec | PAGE], at & 63, request)) return n;
@@ -168,7 +170,7 @@ export abstract class LineFetch extends WrongLines {
 
   protected override arrives(done: number, level: number, miss: number, walked: number): void {
     const { ring } = this;
-    const entry = (this.segments & this.ringMask) << SEGMENT_SHIFT;
+    const entry = (this.segments & this.ringMask) << SHIFT;
     ring[entry | AVAILABLE] = done + this.lineDelay;
     ring[entry | LEVEL] = level;
     ring[entry | MISS] = miss;

@@ -11,7 +11,7 @@ import type { Translation } from "./translation.js";
 const { CYCLE, LONG_AGO, NEVER } = stamps;
 const FETCH_LINES = Count.FetchLines;
 const UNCACHED = Count.Uncached;
-const TLB_ACCESSES = TlbCount.Accesses;
+const { Accesses: TLB_ACCESSES, Misses: TLB_MISSES, WalkCycles: WALK_CYCLES } = TlbCount;
 const CLOSED = NOT_NOW;
 
 /** What the unit's request is that waits for its turn in the order of shared accesses. */
@@ -120,7 +120,7 @@ export abstract class LineRequest {
     this.values[FETCH_LINES]++;
     this.itlb[TLB_ACCESSES]++;
     if (page !== this.translation.lastIPage && !this.translation.findInstruction(page)) {
-      this.itlb[TlbCount.Misses]++;
+      this.itlb[TLB_MISSES]++;
       this.waiting = WALK;
       this.waitTime = this.board.cycle(request);
       this.translation.fetchWalk.begin(page);
@@ -199,7 +199,7 @@ export abstract class LineRequest {
     if (!translation.itlb.probe(page)) translation.itlb.fill(page);
     translation.lastIPage = -1;
     this.walked = (done - board.cycle(this.request)) | 0;
-    this.itlb[TlbCount.WalkCycles] += this.walked;
+    this.itlb[WALK_CYCLES] += this.walked;
     this.afterWalk = true;
     // The line itself comes next; a hit needs no turn, but time order is kept all the same.
     this.waiting = this.pages.io[page] ? DEVICE : LINE;
@@ -213,10 +213,10 @@ export abstract class LineRequest {
     if (there === (this.waiting !== WALK)) return;
     translation.lastIPage = -1;
     if (there) {
-      itlb[TlbCount.Misses]--;
+      itlb[TLB_MISSES]--;
       this.waiting = this.pages.io[page] ? DEVICE : LINE;
     } else {
-      itlb[TlbCount.Misses]++;
+      itlb[TLB_MISSES]++;
       this.waiting = WALK;
       translation.fetchWalk.begin(page);
     }

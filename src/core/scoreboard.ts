@@ -24,6 +24,12 @@ export const REBASE_AT = 1 << 29;
 export const NEVER = 2 ** 30;
 /** Cycles from the base to what is later than all that is known. */
 const FAR_OFF = (NEVER >> CYCLE_SHIFT) - 1;
+// An exported constant is looked up at each use, also in its own module; these are folded into the code.
+const SHIFT = CYCLE_SHIFT;
+const ONE = CYCLE;
+const WHOLE = TIME;
+const PART = BLAME;
+const PAST = LONG_AGO;
 
 /** Fixed places in `words` of the scoreboard. */
 export const At = {
@@ -130,18 +136,18 @@ export class Scoreboard {
 
   /** Cycle of a stamp. */
   cycle(stamp: number): number {
-    return this.base + (stamp >> CYCLE_SHIFT);
+    return this.base + (stamp >> SHIFT);
   }
 
   /** Stamp, without blame, of a cycle. */
   stamp(cycle: number): number {
-    return ((cycle - this.base) * CYCLE) | 0;
+    return ((cycle - this.base) * ONE) | 0;
   }
 
   /** Stamp of a cycle that may be as far off as it likes: below NEVER. */
   limit(cycle: number): number {
     const cycles = cycle - this.base;
-    return ((cycles < FAR_OFF ? cycles : FAR_OFF) * CYCLE) | 0;
+    return ((cycles < FAR_OFF ? cycles : FAR_OFF) * ONE) | 0;
   }
 
   /** Unit of a class with several that is free first. */
@@ -168,14 +174,14 @@ export class Scoreboard {
 
 /** The place behind a place, of which a cycle has `width`: the cycle's stamp plus 1, 2, ... */
 export function nextPlace(place: number, width: number): number {
-  return (place & BLAME) < width ? place + 1 : (place & TIME) + CYCLE + 1;
+  return (place & PART) < width ? place + 1 : (place & WHOLE) + ONE + 1;
 }
 
 /** A stamp after the base has moved on by `cycles`: with its blame, never before LONG_AGO. */
 export function rebased(stamp: number, cycles: number): number {
   // `| 0`: a field that once held a double holds doubles for ever, in every object of its class.
-  const moved = stamp - cycles * CYCLE;
-  return moved < LONG_AGO ? LONG_AGO | (stamp & BLAME) : moved | 0;
+  const moved = stamp - cycles * ONE;
+  return moved < PAST ? PAST | (stamp & PART) : moved | 0;
 }
 
 export function rebaseStamps(words: Int32Array, from: number, to: number, cycles: number): void {

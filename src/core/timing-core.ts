@@ -1,16 +1,6 @@
 import { NOT_NOW } from "../cache/contract.js";
 import { SlotKind } from "../loader/contract.js";
-import {
-  LAST,
-  LOAD,
-  OFFSET_SHIFT,
-  PAGE2,
-  REP,
-  ROW_WORDS,
-  SIZE_MASK,
-  SIZE_SHIFT,
-  STORE,
-} from "../loader/decode/rows.js";
+import * as rowBits from "../loader/decode/rows.js";
 import { exponent } from "../numbers.js";
 import { AccessPlace } from "./access-place.js";
 import { RunStatus } from "./contract.js";
@@ -22,6 +12,11 @@ import * as plan from "./timing-plan.js";
 // A constant of this module is folded into the code; one of another module is looked up at each use.
 const { NO_PLAN, PLAN_BEHIND_SHIFT, PLAN_BYTES, PLAN_LINE_WORDS, PLAN_SAME_SLOT, PLAN_STORE } = plan;
 const { DEVICE, RUN_AHEAD } = base;
+const { LAST, LOAD, OFFSET_SHIFT, PAGE2, REP, ROW_WORDS, SIZE_MASK, SIZE_SHIFT, STORE } = rowBits;
+const { Ops: OPS, FetchLines: FETCH_LINES, Splits: SPLITS, Slots: SLOTS, Uncached: UNCACHED } = Count;
+const TLB_ACCESSES = TlbCount.Accesses;
+const { Base: BASE, Fetch: FETCH, Load: LOAD_CAUSE, Store: STORE_CAUSE } = Cause;
+const NOT_DONE = NOT_NOW;
 const LINE_BYTES = 64;
 /** Block executions that are classified (and predicted) at a time. */
 const PREPARE = 32;
@@ -135,7 +130,7 @@ export class TimingCore extends base.CoreBase {
     const { blocks } = this.buffer;
     let sum = 0;
     for (let i = from; i < to; i++) sum += uops[blocks[i]];
-    this.values[Count.Ops] += sum;
+    this.values[OPS] += sum;
   }
 
   /**
@@ -192,10 +187,10 @@ export class TimingCore extends base.CoreBase {
     }
     const chunks = plans[start + 2];
     this.addressAt = slot;
-    this.values[Count.FetchLines] += chunks;
-    this.counters.itlb[TlbCount.Accesses] += chunks;
-    this.counters.dtlb[TlbCount.Accesses] += accesses;
-    this.spend(this.commitCycle + chunks * port.fetchHitLatency + accesses * port.dataHitLatency, Cause.Base);
+    this.values[FETCH_LINES] += chunks;
+    this.counters.itlb[TLB_ACCESSES] += chunks;
+    this.counters.dtlb[TLB_ACCESSES] += accesses;
+    this.spend(this.commitCycle + chunks * port.fetchHitLatency + accesses * port.dataHitLatency, BASE);
     return true;
   }
 
@@ -251,7 +246,7 @@ export class TimingCore extends base.CoreBase {
       const at = (first + this.chunks) << shift;
       const inPage = at & 4095;
       if (!this.access(Op.Fetch, at > 4095 ? page2 : page, inPage, 0, horizon)) return false;
-      this.values[Count.FetchLines]++;
+      this.values[FETCH_LINES]++;
       this.chunks++;
     }
     return true;
@@ -264,7 +259,7 @@ export class TimingCore extends base.CoreBase {
     if (!this.second) {
       if (!this.access(op, place.first >>> 12, place.first & 4095, pc, horizon)) return false;
       if (place.two) {
-        this.values[Count.Splits]++;
+        this.values[SPLITS]++;
         this.second = true;
       }
     }
@@ -296,13 +291,13 @@ export class TimingCore extends base.CoreBase {
         this.operand = 0;
         this.element++;
         this.values[Count.RepElements]++;
-        this.values[Count.Ops] += REP_UOPS[kind];
+        this.values[OPS] += REP_UOPS[kind];
       }
       this.element = 0;
       this.segment++;
     }
     this.segment = 0;
-    this.values[Count.Ops] += repFrame(segments);
+    this.values[OPS] += repFrame(segments);
     this.addressAt += 1 + segments * words;
     return true;
   }
@@ -327,7 +322,7 @@ export class TimingCore extends base.CoreBase {
           : op === Op.Load
             ? port.load(line, virtualLine, pc, now)
             : port.store(line, virtualLine, pc, now);
-      if (done === NOT_NOW) {
+      if (done === NOT_DONE) {
         if (!this.later(now, horizon, Cause.Structural)) return false;
         continue;
       }
@@ -337,15 +332,15 @@ export class TimingCore extends base.CoreBase {
         io
           ? Cause.Uncached
           : level === 0
-            ? Cause.Base
+            ? BASE
             : fetch
-              ? Cause.Fetch + level
+              ? FETCH + level
               : op === Op.Load
-                ? Cause.Load + level
-                : Cause.Store,
+                ? LOAD_CAUSE + level
+                : STORE_CAUSE,
       );
-      if (io) values[Count.Uncached]++;
-      (fetch ? this.counters.itlb : this.counters.dtlb)[TlbCount.Accesses]++;
+      if (io) values[UNCACHED]++;
+      (fetch ? this.counters.itlb : this.counters.dtlb)[TLB_ACCESSES]++;
       this.walking = false;
       return true;
     }
@@ -369,7 +364,7 @@ export class TimingCore extends base.CoreBase {
     while (!walk.over) {
       const now = this.commitCycle;
       const done = walk.proceed(now);
-      if (done === NOT_NOW) {
+      if (done === NOT_DONE) {
         if (!this.later(now, horizon, fetch ? Cause.Itlb : Cause.Dtlb)) return false;
         continue;
       }
@@ -384,7 +379,7 @@ export class TimingCore extends base.CoreBase {
 
   private spend(until: number, cause: number): void {
     const { values } = this;
-    values[Count.Slots + cause] += until - this.commitCycle;
+    values[SLOTS + cause] += until - this.commitCycle;
     this.commitCycle = until;
   }
 

@@ -4,6 +4,11 @@ import { WalkCount } from "./counters.js";
 import { type PageTables, WALK_LEVELS } from "./page-tables.js";
 import { createTlb, type PageTlb, Tlb } from "./tlb.js";
 
+// A constant of this module is folded into the code; one of another module is looked up at each use.
+const LEVELS = WALK_LEVELS;
+const CLOSED = NOT_NOW;
+const COUNT = WalkCount;
+
 /**
  * What a core's walks share: the second-level TLB and the page-walk caches, where the machine has them. The cache of
  * step s holds entries read at step s that are no leaves, under the node that they point to.
@@ -41,17 +46,17 @@ export class Walker {
     const { counts, tables, l2 } = this;
     const steps = tables.steps[page];
     if (l2 !== null) {
-      counts[WalkCount.L2Accesses]++;
+      counts[COUNT.L2Accesses]++;
       this.latency = this.l2Latency;
       if (l2.lookup(page)) return steps;
-      counts[WalkCount.L2Misses]++;
+      counts[COUNT.L2Misses]++;
     }
-    counts[WalkCount.Walks]++;
-    if (steps < WALK_LEVELS) counts[WalkCount.LargeWalks]++;
+    counts[COUNT.Walks]++;
+    if (steps < LEVELS) counts[COUNT.LargeWalks]++;
     this.latency = this.l2Latency + this.cacheLatency;
     for (let step = steps - 2; step >= 0; step--) {
-      if (this.caches[step]?.lookup(tables.nodeOf[page * WALK_LEVELS + step + 1])) {
-        counts[WalkCount.CacheHits + step]++;
+      if (this.caches[step]?.lookup(tables.nodeOf[page * LEVELS + step + 1])) {
+        counts[COUNT.CacheHits + step]++;
         return step + 1;
       }
     }
@@ -61,14 +66,14 @@ export class Walker {
   /** The entry of a step has been read. */
   read(page: number, step: number): void {
     const { tables } = this;
-    this.counts[WalkCount.Reads]++;
+    this.counts[COUNT.Reads]++;
     if (step + 1 === tables.steps[page]) {
       // Another walk of this core for the page may have ended before.
       if (this.l2 !== null && !this.l2.probe(page)) this.l2.fill(page);
       return;
     }
     const cache = this.caches[step];
-    const node = tables.nodeOf[page * WALK_LEVELS + step + 1];
+    const node = tables.nodeOf[page * LEVELS + step + 1];
     if (cache !== null && !cache.probe(node)) cache.fill(node);
   }
 
@@ -116,8 +121,8 @@ export class PageWalk {
         if (walker.latency > 0) return now + walker.latency;
       }
     }
-    const done = walker.port.walk(tables.lines[page * WALK_LEVELS + this.step], now);
-    if (done === NOT_NOW) return NOT_NOW;
+    const done = walker.port.walk(tables.lines[page * LEVELS + this.step], now);
+    if (done === CLOSED) return CLOSED;
     if (!walker.plain) walker.read(page, this.step);
     if (++this.step === tables.steps[page]) {
       tables.touched(page);
