@@ -61,10 +61,10 @@ export async function merge(args: Args, io: Io): Promise<number> {
 export function outputOf(args: Args, command: string): string {
   const output = args.text("output");
   if (output === undefined) throw new InputError(`${command}: say where to write: -o FILE`);
-  if (existsSync(output) && !args.flag("force"))
-    throw new InputError(`${command}: ${output} exists; --force replaces it`);
+  if (!existsSync(output)) return output;
+  if (!args.flag("force")) throw new InputError(`${command}: ${output} exists; --force replaces it`);
   for (const input of args.words)
-    if (existsSync(input) && existsSync(output) && realpathSync(input) === realpathSync(output))
+    if (existsSync(input) && realpathSync(input) === realpathSync(output))
       throw new InputError(`${command}: ${output} is read as well; write to another file`);
   return output;
 }

@@ -31,8 +31,9 @@ export type Microcode = (e: Emitter) => void;
  * Integer, control and system instructions as gem5's x86 microcode has them (src/arch/x86/isa/insts), by
  * mnemonic. Flags are one register: a micro-op that sets only some of gem5's groups of them reads it (the
  * logical ones and shifts keep AF, inc and dec keep CF). Rotates set carry and overflow alone, which the logical
- * ones, that follow them in hashes, do not wait for; nobody else reads them either. gem5's register moves and lea
- * read their destination, and so does everything that writes 8 or 16 bits of it.
+ * ones that follow them in hashes do not wait for: here they set no flags, so who reads their carry does not wait for it
+ * either (DEVIATIONS.md, 7). gem5's register moves and lea read their destination, and so does everything that writes 8 or
+ * 16 bits of it.
  */
 export const MICROCODE = new Map<number, Microcode>();
 
